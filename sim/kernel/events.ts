@@ -1,0 +1,343 @@
+/**
+ * The vocabulary of a run: every type of event that a trace can hold, with its data.
+ *
+ * Nodes emit these; the hash, the oracles, the timeline, the reports and the explorer read them and nothing else.
+ * Ids of brokers and controllers are Kafka's numeric `node.id`; partitions are written `orders-0`.
+ * HASHED_FIELDS lists what enters the hash. Fields left out there are references for readers (message bodies, batches) and
+ * must be a function of what is hashed. Numbers are integers.
+ */
+
+import type { NodeName } from './names.js'
+import type { Bytes, Epoch, Micros, Millis, NodeId, Offset } from './units.js'
+
+/** What an event's hashed field may be. */
+export type EventData = number | string | boolean | null | undefined | readonly EventData[]
+
+/** Why a replica, quorum or process did something; short, for people: `lag`, `leader-change`, `power-loss`. */
+type Reason = string
+
+/** `p1/41`: the 41st record (from 0) that workload client p1 handed to its producer; empty for records of no workload. */
+export type RecordId = string
+
+/** What readers may look at in a record batch without sharing the code that wrote it. */
+export interface BatchView {
+  readonly baseOffset: Offset
+  readonly lastOffset: Offset
+  readonly partitionLeaderEpoch: Epoch
+  readonly crc: number
+  readonly producerId: number
+  readonly producerEpoch: number
+  /** -1 without idempotence. */
+  readonly baseSequence: number
+  readonly isTransactional: boolean
+  readonly isControl: boolean
+  readonly count: number
+  readonly sizeInBytes: Bytes
+  readonly maxTimestamp: Millis
+}
+
+export interface Events {
+  // ── run ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+  'run.start': { scenario: string; seed: string }
+  'run.end': { reason: 'until' | 'settled' | 'stopped' }
+
+  // ── processes and clocks (world) ──────────────────────────────────────────────────────────────────────────────────
+  /** A process begins; `incarnation` counts from 1 for each node. */
+  'node.start': { incarnation: number }
+  /** A process ended: `kill`, `power-loss`, `stop` (by itself, in order), `halt` (by itself, in need). */
+  'node.down': { how: 'kill' | 'power-loss' | 'stop' | 'halt'; reason: Reason }
+  'node.pause': Record<never, never>
+  'node.resume': Record<never, never>
+  /** Controlled shutdown was asked for; `node.down` follows when the node is done. */
+  'node.stopping': Record<never, never>
+  'node.wiped': { files: number }
+  /** The wall clock was moved by `byMs`, or its rate set to `partsPerMillion` off true time. */
+  'clock.change': { byMs: Millis; partsPerMillion: number }
+
+  // ── network (world) ───────────────────────────────────────────────────────────────────────────────────────────────
+  'net.connect': { connection: number; to: NodeName }
+  'net.open': { connection: number; to: NodeName }
+  /** One side learned that the connection ended. */
+  'net.close': { connection: number; peer: NodeName; reason: 'refused' | 'reset' | 'closed' | 'timeout' }
+  /** A frame was held back: `partition`, `loss` (retransmission), or dropped with its connection. */
+  'net.held': { connection: number; to: NodeName; reason: Reason }
+
+  // ── disk (world) ──────────────────────────────────────────────────────────────────────────────────────────────────
+  'disk.error': { path: string; kind: 'full' | 'io' }
+  'disk.synced': { path: string; bytes: Bytes; micros: Micros }
+  /** What a power loss took: unsynced bytes lost and pages torn or kept out of order, over `files` files. */
+  'disk.power-loss': { files: number; lostBytes: Bytes; tornPages: number }
+  'disk.corrupted': { path: string; position: Bytes; bytes: Bytes }
+
+  // ── requests (wire) ───────────────────────────────────────────────────────────────────────────────────────────────
+  /** `id` is unique in the run and shared by the four events of one exchange. `body` is read-only. */
+  'request.send': { id: number; api: string; version: number; to: NodeName; correlation: number; body: unknown }
+  'request.receive': { id: number; api: string; version: number; from: NodeName; correlation: number; body: unknown }
+  'response.send': { id: number; api: string; to: NodeName; correlation: number; error: string; body: unknown }
+  'response.receive': { id: number; api: string; from: NodeName; correlation: number; error: string; body: unknown }
+  /** The sender gave up: the connection ended or the request timed out. */
+  'request.failed': { id: number; api: string; to: NodeName; correlation: number; reason: 'disconnected' | 'timeout' }
+
+  // ── logs (log) ────────────────────────────────────────────────────────────────────────────────────────────────────
+  /** A log was opened (after recovery, if any): what it holds now. `clean` when the clean-shutdown marker was found. */
+  'log.open': {
+    partition: string
+    logStart: Offset
+    logEnd: Offset
+    recoveryPoint: Offset
+    clean: boolean
+    /** [epoch, start offset] pairs, flattened. */
+    epochs: readonly number[]
+  }
+  'log.append': {
+    partition: string
+    baseOffset: Offset
+    lastOffset: Offset
+    leaderEpoch: Epoch
+    crc: number
+    role: 'leader' | 'follower' | 'quorum'
+    batch: BatchView
+  }
+  /** Records in [to, from) are gone from this replica. */
+  'log.truncate': { partition: string; from: Offset; to: Offset; reason: Reason }
+  'log.start-offset': { partition: string; from: Offset; to: Offset; reason: Reason }
+  'log.roll': { partition: string; baseOffset: Offset }
+  'log.flush': { partition: string; upTo: Offset }
+  /** A batch that did not check: found in `recovery`, `fetch` or `append`. */
+  'log.corrupt': { partition: string; offset: Offset; position: Bytes; found: Reason }
+  'log.deleted': { partition: string }
+
+  // ── replicas (broker) ─────────────────────────────────────────────────────────────────────────────────────────────
+  'replica.leader': {
+    partition: string
+    leaderEpoch: Epoch
+    partitionEpoch: Epoch
+    startOffset: Offset
+    isr: readonly NodeId[]
+    replicas: readonly NodeId[]
+    minIsr: number
+  }
+  'replica.follower': { partition: string; leaderEpoch: Epoch; partitionEpoch: Epoch; leader: NodeId; logEnd: Offset }
+  'replica.stopped': { partition: string; deleted: boolean }
+  'replica.offline': { partition: string; reason: Reason }
+  'hw.advance': { partition: string; from: Offset; to: Offset; role: 'leader' | 'follower'; leaderEpoch: Epoch }
+  /** The high watermark was set by something else than replication: `open`, `truncate`, `become-follower`. */
+  'hw.set': { partition: string; from: Offset; to: Offset; reason: Reason }
+  /** The leader asks for another ISR (pending until `isr.committed` or `isr.rejected`). */
+  'isr.proposed': {
+    partition: string
+    leaderEpoch: Epoch
+    partitionEpoch: Epoch
+    from: readonly NodeId[]
+    to: readonly NodeId[]
+    reason: Reason
+  }
+  /** The leader took an ISR as committed by the controller. */
+  'isr.committed': { partition: string; leaderEpoch: Epoch; partitionEpoch: Epoch; isr: readonly NodeId[] }
+  'isr.rejected': { partition: string; leaderEpoch: Epoch; error: string }
+  /** A leader told a follower where their logs part, or a follower found out. */
+  'fetch.diverging': { partition: string; epoch: Epoch; endOffset: Offset; leader: NodeId }
+  /** A broker answered a client's read: `upTo` is exclusive; `bound` is the high watermark (or LSO) that limited it. */
+  'fetch.served': {
+    partition: string
+    to: NodeName
+    from: Offset
+    upTo: Offset
+    bound: Offset
+    isolation: 'uncommitted' | 'committed'
+    leaderEpoch: Epoch
+  }
+
+  // ── quorum (kraft) ────────────────────────────────────────────────────────────────────────────────────────────────
+  'quorum.state': {
+    from: string
+    to: 'unattached' | 'prospective' | 'candidate' | 'leader' | 'follower' | 'resigned'
+    epoch: Epoch
+    leader: NodeId
+    reason: Reason
+  }
+  'quorum.vote': { epoch: Epoch; candidate: NodeId; granted: boolean; preVote: boolean; reason: Reason }
+  'quorum.hw': { from: Offset; to: Offset; epoch: Epoch; role: 'leader' | 'follower' }
+  'quorum.snapshot': { endOffset: Offset; epoch: Epoch; how: 'written' | 'fetched' | 'loaded' }
+
+  // ── metadata (controller, and every node that replays it) ─────────────────────────────────────────────────────────
+  /** A node replayed committed metadata up to and including `lastOffset`; `digest` covers the records replayed. */
+  'metadata.replay': {
+    baseOffset: Offset
+    lastOffset: Offset
+    epoch: Epoch
+    digest: number
+    records: readonly unknown[]
+  }
+  'controller.active': { epoch: Epoch }
+  'controller.resigned': { epoch: Epoch; reason: Reason }
+  'controller.topic': {
+    topic: string
+    id: string
+    change: 'created' | 'deleted' | 'partitions'
+    partitions: number
+    replicationFactor: number
+  }
+  /** The active controller's committed decision on a partition. Kafka's -1 is no leader. */
+  'controller.partition': {
+    partition: string
+    leader: NodeId
+    leaderEpoch: Epoch
+    partitionEpoch: Epoch
+    isr: readonly NodeId[]
+    elr: readonly NodeId[]
+    replicas: readonly NodeId[]
+    adding: readonly NodeId[]
+    removing: readonly NodeId[]
+    /** The leader came from outside ISR and ELR. */
+    unclean: boolean
+    reason: Reason
+  }
+  'controller.broker': {
+    broker: NodeId
+    brokerEpoch: number
+    change: 'registered' | 'unfenced' | 'fenced' | 'shutting-down' | 'unregistered'
+    reason: Reason
+  }
+  'controller.config': { resource: string; name: string; value: string | null }
+
+  // ── clients ───────────────────────────────────────────────────────────────────────────────────────────────────────
+  /** The application handed record `id` to its producer. The node of all client events is the client's name. */
+  'produce.invoked': { id: RecordId; topic: string; acks: number; idempotent: boolean }
+  /** The producer put the record into a batch for this partition; order of these is the order of sends. */
+  'produce.assigned': { id: RecordId; partition: string; producerId: number; producerEpoch: number; sequence: number }
+  /** The application was told that the record is written. With acks=0 the offset is -1. */
+  'produce.acked': { id: RecordId; partition: string; offset: Offset; crc: number; acks: number }
+  /** The application was told that it is not; it may be written all the same when `certain` is false. */
+  'produce.failed': { id: RecordId; partition: string; error: string; certain: boolean }
+  'producer.identity': { producerId: number; producerEpoch: number; reason: Reason }
+  /** The consumer handed records to the application: parallel arrays. */
+  'consume.polled': {
+    partition: string
+    offsets: readonly Offset[]
+    ids: readonly RecordId[]
+    leaderEpochs: readonly Epoch[]
+  }
+  /** The position was set by the application, a reset policy or a truncation found by the consumer. */
+  'consume.position': {
+    partition: string
+    from: Offset
+    to: Offset
+    reason: 'assigned' | 'seek' | 'reset' | 'truncated'
+  }
+  'consume.failed': { partition: string; error: string }
+  /** An operation of an admin client: `create-topic orders`, with its outcome `ok` or Kafka's error name. */
+  'admin.invoked': { id: number; operation: string }
+  'admin.completed': { id: number; operation: string; outcome: string }
+
+  // ── faults, operations, expectations (scenario) ───────────────────────────────────────────────────────────────────
+  'fault.start': { step: number; kind: string; targets: readonly NodeName[]; text: string }
+  'fault.end': { step: number; kind: string; targets: readonly NodeName[]; text: string }
+  /** A step was due but its target did not exist or was not in the state that it needs. */
+  'fault.skipped': { step: number; kind: string; reason: Reason }
+  'operation.start': { step: number; kind: string; text: string }
+  'operation.end': { step: number; kind: string; outcome: string }
+}
+
+export type EventType = keyof Events
+
+export interface EventHeader {
+  /** From 1, without gaps. */
+  readonly seq: number
+  readonly time: Micros
+  readonly node: NodeName
+  /** Sequence of the event that led to this one; 0 at the root. */
+  readonly cause: number
+}
+
+/** One event, discriminated by `type`. */
+export type TraceEvent = {
+  [K in EventType]: EventHeader & { readonly type: K; readonly data: Readonly<Events[K]> }
+}[EventType]
+
+/** The event of one type. */
+export type EventOf<K extends EventType> = EventHeader & { readonly type: K; readonly data: Readonly<Events[K]> }
+
+type Hashed = { readonly [K in EventType]: readonly (keyof Events[K])[] }
+
+export const HASHED_FIELDS: Hashed = {
+  'run.start': ['scenario', 'seed'],
+  'run.end': ['reason'],
+  'node.start': ['incarnation'],
+  'node.down': ['how', 'reason'],
+  'node.pause': [],
+  'node.resume': [],
+  'node.stopping': [],
+  'node.wiped': ['files'],
+  'clock.change': ['byMs', 'partsPerMillion'],
+  'net.connect': ['connection', 'to'],
+  'net.open': ['connection', 'to'],
+  'net.close': ['connection', 'peer', 'reason'],
+  'net.held': ['connection', 'to', 'reason'],
+  'disk.error': ['path', 'kind'],
+  'disk.synced': ['path', 'bytes', 'micros'],
+  'disk.power-loss': ['files', 'lostBytes', 'tornPages'],
+  'disk.corrupted': ['path', 'position', 'bytes'],
+  'request.send': ['id', 'api', 'version', 'to'],
+  'request.receive': ['id', 'api'],
+  'response.send': ['id', 'api', 'error'],
+  'response.receive': ['id', 'api'],
+  'request.failed': ['id', 'api', 'reason'],
+  'log.open': ['partition', 'logStart', 'logEnd', 'recoveryPoint', 'clean', 'epochs'],
+  'log.append': ['partition', 'baseOffset', 'lastOffset', 'leaderEpoch', 'crc', 'role'],
+  'log.truncate': ['partition', 'from', 'to', 'reason'],
+  'log.start-offset': ['partition', 'from', 'to', 'reason'],
+  'log.roll': ['partition', 'baseOffset'],
+  'log.flush': ['partition', 'upTo'],
+  'log.corrupt': ['partition', 'offset', 'position', 'found'],
+  'log.deleted': ['partition'],
+  'replica.leader': ['partition', 'leaderEpoch', 'partitionEpoch', 'startOffset', 'isr', 'replicas', 'minIsr'],
+  'replica.follower': ['partition', 'leaderEpoch', 'partitionEpoch', 'leader', 'logEnd'],
+  'replica.stopped': ['partition', 'deleted'],
+  'replica.offline': ['partition', 'reason'],
+  'hw.advance': ['partition', 'from', 'to', 'role', 'leaderEpoch'],
+  'hw.set': ['partition', 'from', 'to', 'reason'],
+  'isr.proposed': ['partition', 'leaderEpoch', 'partitionEpoch', 'from', 'to', 'reason'],
+  'isr.committed': ['partition', 'leaderEpoch', 'partitionEpoch', 'isr'],
+  'isr.rejected': ['partition', 'leaderEpoch', 'error'],
+  'fetch.diverging': ['partition', 'epoch', 'endOffset', 'leader'],
+  'fetch.served': ['partition', 'to', 'from', 'upTo', 'bound', 'isolation', 'leaderEpoch'],
+  'quorum.state': ['from', 'to', 'epoch', 'leader', 'reason'],
+  'quorum.vote': ['epoch', 'candidate', 'granted', 'preVote', 'reason'],
+  'quorum.hw': ['from', 'to', 'epoch', 'role'],
+  'quorum.snapshot': ['endOffset', 'epoch', 'how'],
+  'metadata.replay': ['baseOffset', 'lastOffset', 'epoch', 'digest'],
+  'controller.active': ['epoch'],
+  'controller.resigned': ['epoch', 'reason'],
+  'controller.topic': ['topic', 'id', 'change', 'partitions', 'replicationFactor'],
+  'controller.partition': [
+    'partition',
+    'leader',
+    'leaderEpoch',
+    'partitionEpoch',
+    'isr',
+    'elr',
+    'replicas',
+    'adding',
+    'removing',
+    'unclean',
+    'reason',
+  ],
+  'controller.broker': ['broker', 'brokerEpoch', 'change', 'reason'],
+  'controller.config': ['resource', 'name', 'value'],
+  'produce.invoked': ['id', 'topic', 'acks', 'idempotent'],
+  'produce.assigned': ['id', 'partition', 'producerId', 'producerEpoch', 'sequence'],
+  'produce.acked': ['id', 'partition', 'offset', 'crc', 'acks'],
+  'produce.failed': ['id', 'partition', 'error', 'certain'],
+  'producer.identity': ['producerId', 'producerEpoch', 'reason'],
+  'consume.polled': ['partition', 'offsets', 'ids', 'leaderEpochs'],
+  'consume.position': ['partition', 'from', 'to', 'reason'],
+  'consume.failed': ['partition', 'error'],
+  'admin.invoked': ['id', 'operation'],
+  'admin.completed': ['id', 'operation', 'outcome'],
+  'fault.start': ['step', 'kind', 'targets', 'text'],
+  'fault.end': ['step', 'kind', 'targets', 'text'],
+  'fault.skipped': ['step', 'kind', 'reason'],
+  'operation.start': ['step', 'kind', 'text'],
+  'operation.end': ['step', 'kind', 'outcome'],
+}
