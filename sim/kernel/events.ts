@@ -34,11 +34,15 @@ export interface BatchView {
   readonly count: number
   readonly sizeInBytes: Bytes
   readonly maxTimestamp: Millis
+  /** Decoded when first asked for. */
+  records(): readonly { readonly offsetDelta: number; readonly value: Uint8Array | null }[]
 }
 
 export interface Events {
   // ── run ───────────────────────────────────────────────────────────────────────────────────────────────────────────
   'run.start': { scenario: string; seed: string }
+  /** The cluster is up: every topic of the scenario is led and its ISR is full. Times for people count from here. */
+  'run.ready': Record<never, never>
   'run.end': { reason: 'until' | 'settled' | 'stopped' }
 
   // ── processes and clocks (world) ──────────────────────────────────────────────────────────────────────────────────
@@ -147,6 +151,10 @@ export interface Events {
     isolation: 'uncommitted' | 'committed'
     leaderEpoch: Epoch
   }
+
+  // ── brokers (broker) ──────────────────────────────────────────────────────────────────────────────────────────────
+  /** A broker's lifecycle, under Kafka's names of `BrokerState`; `brokerEpoch` is -1 before the first registration. */
+  'broker.state': { from: string; to: string; brokerEpoch: number; reason: Reason }
 
   // ── quorum (kraft) ────────────────────────────────────────────────────────────────────────────────────────────────
   'quorum.state': {
@@ -262,6 +270,7 @@ type Hashed = { readonly [K in EventType]: readonly (keyof Events[K])[] }
 
 export const HASHED_FIELDS: Hashed = {
   'run.start': ['scenario', 'seed'],
+  'run.ready': [],
   'run.end': ['reason'],
   'node.start': ['incarnation'],
   'node.down': ['how', 'reason'],
@@ -302,6 +311,7 @@ export const HASHED_FIELDS: Hashed = {
   'isr.rejected': ['partition', 'leaderEpoch', 'error'],
   'fetch.diverging': ['partition', 'epoch', 'endOffset', 'leader'],
   'fetch.served': ['partition', 'to', 'from', 'upTo', 'bound', 'isolation', 'leaderEpoch'],
+  'broker.state': ['from', 'to', 'brokerEpoch', 'reason'],
   'quorum.state': ['from', 'to', 'epoch', 'leader', 'reason'],
   'quorum.vote': ['epoch', 'candidate', 'granted', 'preVote', 'reason'],
   'quorum.hw': ['from', 'to', 'epoch', 'role'],

@@ -1,0 +1,33 @@
+/** What the handlers of a broker's requests share, and the type of the table that they make. */
+
+import type { Env } from '../kernel/env.js'
+import type { NodeId } from '../kernel/units.js'
+import type { LogManager } from '../log/log-manager.js'
+import type { ApiName } from '../wire/apis.js'
+import type { IncomingRequestOf } from '../wire/request-server.js'
+import type { BrokerDynamicConfig } from './broker-dynamic-config.js'
+import type { Forwarding } from './forwarding.js'
+import type { MetadataCache } from './metadata-cache.js'
+import type { ProducerIdManager } from './producer-id-manager.js'
+import type { ReplicaManager } from './replica-manager.js'
+import type { TopicAutoCreation } from './topic-auto-creation.js'
+
+export interface ApiContext {
+  readonly env: Env
+  readonly brokerId: NodeId
+  readonly clusterId: string
+  readonly config: BrokerDynamicConfig
+  readonly metadata: MetadataCache
+  readonly forwarding: Forwarding
+  readonly autoCreation: TopicAutoCreation
+  readonly producerIds: ProducerIdManager
+  readonly replicas: ReplicaManager
+  readonly logs: LogManager
+  /** The finalised level of kraft.version, which the quorum keeps in control records. */
+  readonly kraftVersion: () => number
+}
+
+export type ApiHandler<A extends ApiName> = (request: IncomingRequestOf<A>) => void
+
+/** One handler for each API that the broker serves. An API that is missing is not served: its connection is closed. */
+export type ApiHandlers = { readonly [A in ApiName]?: ApiHandler<A> }

@@ -1,0 +1,66 @@
+/**
+ * Passing a client's request on to the active controller, in an Envelope (`ForwardingManager`, KIP-590).
+ *
+ * The envelope holds the request as the client sent it, header and body, and who the client is. The controller's answer goes
+ * back under the client's own correlation id. When no controller answered within 60 s the client gets REQUEST_TIMED_OUT; when
+ * the envelope itself was refused, UNKNOWN_SERVER_ERROR; when the controller does not speak the version, no answer: the
+ * connection is closed (`done(undefined)`).
+ */
+
+import { type ApiName, type Apis, maxVersion } from '../wire/apis.js'
+import { Errors } from '../wire/errors.js'
+import { BytesFrame, openResponse, RequestFrame } from '../wire/frame.js'
+import type { ControllerSender } from './controller-channel.js'
+import { type ForwardableApi, forwardingError } from './forwarding-errors.js'
+
+/** The request on whose behalf something is forwarded: an IncomingRequest is one. */
+export interface RequestOrigin {
+  readonly api: ApiName
+  readonly version: number
+  readonly correlationId: number
+  readonly clientId: string
+}
+
+export class Forwarding {
+  readonly #channel: ControllerSender
+
+  /** @param channel to the controller; its retry timeout is that of forwarding. */
+  constructor(channel: ControllerSender) {
+    this.#channel = channel
+  }
+
+  /** `body` is the client's, or what the broker made of it. `done` comes once, by a later event. */
+  forward<A extends ForwardableApi>(
+    api: A,
+    body: Apis[A]['request'],
+    origin: RequestOrigin,
+    done: (response: Apis[A]['response'] | undefined) => void,
+  ): void {
+    const version = origin.api === api ? origin.version : maxVersion(api)
+    const envelope: Apis['Envelope']['request'] = {
+      requestData: new RequestFrame(api, version, origin.correlationId, origin.clientId, body).encode(),
+      requestPrincipal: ANONYMOUS,
+      clientHostAddress: LOCALHOST,
+    }
+    this.#channel.send('Envelope', envelope, (result) => {
+      if (!result.ok) return done(forwardingError(api, body, Errors.REQUEST_TIMED_OUT))
+      const { errorCode, responseData } = result.response
+      if (errorCode === Errors.UNSUPPORTED_VERSION) return done(undefined)
+      if (errorCode !== Errors.NONE || responseData === null) {
+        return done(forwardingError(api, body, Errors.UNKNOWN_SERVER_ERROR))
+      }
+      done(openResponse(new BytesFrame(responseData), api, version).message as Apis[A]['response'])
+    })
+  }
+}
+
+/** `User:ANONYMOUS` as DefaultKafkaPrincipalBuilder writes it: version i16, type and name compact strings, a flag, tags. */
+const ANONYMOUS: Uint8Array = ((): Uint8Array => {
+  const type = new TextEncoder().encode('User')
+  const name = new TextEncoder().encode('ANONYMOUS')
+  const bytes = [0, 0, type.length + 1, ...type, name.length + 1, ...name, 0, 0]
+  return Uint8Array.from(bytes)
+})()
+
+/** There is one address for everybody: hosts have names only. */
+const LOCALHOST = Uint8Array.of(127, 0, 0, 1)

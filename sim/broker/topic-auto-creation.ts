@@ -1,0 +1,82 @@
+/**
+ * Topics that clients ask for and nobody created (`AutoTopicCreationManager`): the broker asks the active controller to create
+ * them with its own `num.partitions` and `default.replication.factor`, and answers UNKNOWN_TOPIC_OR_PARTITION meanwhile; the
+ * client retries. One request at a time for each topic; its outcome is not looked at.
+ */
+
+import type { Millis } from '../kernel/units.js'
+import { ZERO_UUID } from '../kraft/metadata/records.js'
+import type { Apis } from '../wire/apis.js'
+import { type ErrorCode, Errors } from '../wire/errors.js'
+import type { Forwarding, RequestOrigin } from './forwarding.js'
+import { type MetadataTopic, NO_AUTHORIZED_OPERATIONS } from './metadata-cache.js'
+import { isInternalTopic, isValidTopicName } from './topic-names.js'
+
+export interface TopicAutoCreationOptions {
+  readonly numPartitions: () => number
+  readonly defaultReplicationFactor: () => number
+  readonly requestTimeoutMs: Millis
+}
+
+type CreatableTopic = Apis['CreateTopics']['request']['topics'][number]
+
+export class TopicAutoCreation {
+  readonly #forwarding: Forwarding
+  readonly #options: TopicAutoCreationOptions
+  readonly #inFlight = new Set<string>()
+
+  constructor(forwarding: Forwarding, options: TopicAutoCreationOptions) {
+    this.#forwarding = forwarding
+    this.#options = options
+  }
+
+  /** Starts to create `names` on behalf of the sender of a Metadata request; the entries to answer it with. */
+  create(names: readonly string[], origin: RequestOrigin): readonly MetadataTopic[] {
+    const creatable: string[] = []
+    const entries: MetadataTopic[] = []
+    for (const name of names) {
+      if (!isValidTopicName(name)) {
+        entries.push(entry(name, Errors.INVALID_TOPIC_EXCEPTION))
+        continue
+      }
+      entries.push(entry(name, Errors.UNKNOWN_TOPIC_OR_PARTITION))
+      if (this.#inFlight.has(name)) continue
+      this.#inFlight.add(name)
+      creatable.push(name)
+    }
+    if (creatable.length > 0) this.#send(creatable, origin)
+    return entries
+  }
+
+  #send(names: readonly string[], origin: RequestOrigin): void {
+    const body: Apis['CreateTopics']['request'] = {
+      topics: names.map((name) => this.#topic(name)),
+      timeoutMs: this.#options.requestTimeoutMs,
+      validateOnly: false,
+    }
+    this.#forwarding.forward('CreateTopics', body, origin, () => {
+      for (const name of names) this.#inFlight.delete(name)
+    })
+  }
+
+  #topic(name: string): CreatableTopic {
+    return {
+      name,
+      numPartitions: this.#options.numPartitions(),
+      replicationFactor: this.#options.defaultReplicationFactor(),
+      assignments: [],
+      configs: [],
+    }
+  }
+}
+
+function entry(name: string, errorCode: ErrorCode): MetadataTopic {
+  return {
+    errorCode,
+    name,
+    topicId: ZERO_UUID,
+    isInternal: isInternalTopic(name),
+    partitions: [],
+    topicAuthorizedOperations: NO_AUTHORIZED_OPERATIONS,
+  }
+}

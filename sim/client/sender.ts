@@ -1,0 +1,466 @@
+/**
+ * The producer's I/O thread: sends what is ready, and decides what becomes of each batch (Kafka's Sender).
+ *
+ * One pass: settle sequences and identity; find nodes that are ready; drain them; expire what is too old; send one Produce request
+ * to each node; fetch metadata that is due. A pass runs when the application or an answer wakes it, and by one timer
+ * at the next moment at which something may be ready.
+ *
+ * An answer to a batch:
+ *
+ *     none                                  acknowledged
+ *     MESSAGE_TOO_LARGE, several records    split, and sent again
+ *     DUPLICATE_SEQUENCE_NUMBER             acknowledged, without an offset
+ *     retriable, in time, retries left      back into the queue (idempotence has more to say on sequences)
+ *     else                                  failed
+ *
+ * An answer about stale metadata asks for new metadata, and may bring the new leader along (KIP-951).
+ */
+
+import type { Env, EnvTimer } from '../kernel/env.js'
+import { assert } from '../kernel/errors.js'
+import type { RecordId } from '../kernel/events.js'
+import type { Bytes, Millis, Offset } from '../kernel/units.js'
+import type { Apis } from '../wire/apis.js'
+import { Errors, errorName, isInvalidMetadata, isRetriable, type ErrorCode } from '../wire/errors.js'
+import type { WireMode } from '../wire/frame.js'
+import { incrementSequence, NO_SEQUENCE, type RecordBatch } from '../wire/record-batch.js'
+import type { RpcResult } from '../wire/request-client.js'
+import { ZERO_UUID } from '../wire/uuid.js'
+import type { ClientMetadata, NewLeader } from './client-metadata.js'
+import { ClusterClient, NEVER } from './cluster-client.js'
+import type { Idempotence } from './idempotence.js'
+import { IdentityFetcher } from './identity-fetcher.js'
+import type { ClusterNode } from './metadata-snapshot.js'
+import { MetadataUpdater } from './metadata-updater.js'
+import type { PartitionQueue } from './partition-queue.js'
+import type { ProducerBatch } from './producer-batch.js'
+import { acksOf, type ProducerConfig } from './producer-config.js'
+import type { RecordAccumulator } from './record-accumulator.js'
+import type { SendReporter } from './send-reporter.js'
+import type { ProducerTopics } from './topic-interest.js'
+
+type ProduceRequest = Apis['Produce']['request']
+type ProduceResponse = Apis['Produce']['response']
+type PartitionResponse = ProduceResponse['responses'][number]['partitionResponses'][number]
+
+/** What a batch was answered; local failures look like errors of the broker, as in Kafka. */
+interface Answer {
+  readonly error: ErrorCode
+  readonly baseOffset: Offset
+  readonly logStartOffset: Offset
+  readonly recordErrors: PartitionResponse['recordErrors']
+}
+
+/** The batches of one request: topic id or name → partition → batch. */
+type SentBatches = Map<string, Map<number, ProducerBatch>>
+
+/** More passes than this at one instant mean that nothing moves. */
+const PASSES_MAX = 1_000
+
+export interface SenderParts {
+  readonly metadata: ClientMetadata
+  readonly topics: ProducerTopics
+  readonly accumulator: RecordAccumulator
+  readonly idempotence: Idempotence | undefined
+  readonly reporter: SendReporter
+  /** Called before each pass: sends that waited for metadata or memory may go on. */
+  readonly admit: () => void
+  /** Called when the sender has nothing left to do after `close`. */
+  readonly closed: () => void
+  readonly wire?: WireMode
+}
+
+export class Sender {
+  readonly #env: Env
+  readonly #parts: SenderParts
+  readonly #metadata: ClientMetadata
+  readonly #accumulator: RecordAccumulator
+  readonly #idempotence: Idempotence | undefined
+  readonly #reporter: SendReporter
+  readonly #cluster: ClusterClient
+  readonly #updater: MetadataUpdater
+  readonly #identity: IdentityFetcher | undefined
+  readonly #acks: -1 | 0 | 1
+  readonly #retries: number
+  readonly #requestTimeoutMs: Millis
+  readonly #maxRequestBytes: Bytes
+  /** One request in flight and no more: the next batch of a partition waits for the answer to the last. */
+  readonly #guaranteesOrder: boolean
+  /** Partitions with batches in flight, for expiry. */
+  readonly #inFlight = new Set<PartitionQueue>()
+  #state: 'running' | 'closing' | 'closed' = 'running'
+  #produceWaitMs: Millis = NEVER
+  #wakeupPending = false
+  #running = false
+  #runAgain = false
+  #timer: EnvTimer | undefined
+
+  constructor(env: Env, config: ProducerConfig, parts: SenderParts) {
+    this.#env = env
+    this.#parts = parts
+    this.#metadata = parts.metadata
+    this.#accumulator = parts.accumulator
+    this.#idempotence = parts.idempotence
+    this.#reporter = parts.reporter
+    this.#acks = acksOf(config)
+    this.#retries = config.retries
+    this.#requestTimeoutMs = config['request.timeout.ms']
+    this.#maxRequestBytes = config['max.request.size']
+    const maxInFlight = config['max.in.flight.requests.per.connection']
+    this.#guaranteesOrder = maxInFlight === 1
+    this.#updater = new MetadataUpdater(env, parts.metadata, config)
+    this.#cluster = new ClusterClient(env, config, this.#updater, {
+      maxInFlight,
+      onWake: () => this.#run(),
+      ...(parts.wire === undefined ? {} : { wire: parts.wire }),
+    })
+    if (parts.idempotence !== undefined) {
+      this.#identity = new IdentityFetcher(env, parts.idempotence, this.#cluster, parts.metadata, config['retry.backoff.ms'])
+    }
+  }
+
+  /** Makes a pass as an event of its own, at this instant; several calls make one. */
+  wakeup(): void {
+    if (this.#wakeupPending || this.#state === 'closed') return
+    this.#wakeupPending = true
+    this.#env.soon(this.#onWakeup)
+  }
+
+  /** Sends what there is and waits for the answers, then closes. */
+  close(): void {
+    if (this.#state !== 'running') return
+    this.#state = 'closing'
+    this.#accumulator.closed = true
+    this.wakeup()
+  }
+
+  /** Gives up whatever is not answered. */
+  forceClose(): void {
+    if (this.#state === 'closed') return
+    this.#accumulator.closed = true
+    this.#finish()
+  }
+
+  readonly #onWakeup = (): void => {
+    this.#wakeupPending = false
+    this.#run()
+  }
+
+  readonly #onTimer = (): void => {
+    this.#timer = undefined
+    this.#run()
+  }
+
+  #run(): void {
+    // Callbacks of the application run within a pass and may wake it.
+    if (this.#running) {
+      this.#runAgain = true
+      return
+    }
+    this.#running = true
+    let waitMs: Millis
+    do {
+      this.#runAgain = false
+      waitMs = this.#state === 'closed' ? NEVER : this.#passes()
+    } while (this.#runAgain)
+    this.#running = false
+    this.#sleep(waitMs)
+  }
+
+  #sleep(waitMs: Millis): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    if (this.#state === 'closing' && !this.#accumulator.hasUndrained && this.#cluster.inFlight === 0) this.#finish()
+    if (this.#state === 'closed' || waitMs === NEVER) return
+    this.#timer = this.#env.after(Math.max(waitMs, 1), this.#onTimer)
+  }
+
+  #finish(): void {
+    this.#state = 'closed'
+    this.#timer?.cancel()
+    this.#cluster.close()
+    this.#abortAll('PRODUCER_CLOSED')
+    this.#parts.closed()
+  }
+
+  /** Passes until nothing more can be sent. Returns when to look again. */
+  #passes(): Millis {
+    this.#parts.admit()
+    const nowMs = this.#env.clock.wallMs()
+    this.#idempotence?.resolveSequences()
+    for (let pass = 0; pass < PASSES_MAX; pass++) {
+      let waitMs = this.#pollIdentity(nowMs)
+      let sent = false
+      if (this.#mayProduce()) {
+        sent = this.#produce(nowMs)
+        waitMs = Math.min(waitMs, this.#produceWaitMs)
+      }
+      const wasDue = this.#updater.isUpdateDue(nowMs)
+      waitMs = Math.min(waitMs, this.#updater.maybeUpdate(this.#cluster, nowMs))
+      const updated = wasDue && !this.#updater.isUpdateDue(nowMs)
+      if (!sent && !updated) return waitMs
+    }
+    return 1
+  }
+
+  #pollIdentity(nowMs: Millis): Millis {
+    if (this.#idempotence === undefined || this.#identity === undefined) return NEVER
+    const fatal = this.#idempotence.fatalError
+    if (fatal === undefined) return this.#identity.poll(nowMs)
+    this.#abortAll(fatal)
+    return NEVER
+  }
+
+  /** Without an identity nothing is sent, but metadata is kept fresh. */
+  #mayProduce(): boolean {
+    if (this.#idempotence === undefined || this.#identity === undefined) return true
+    return this.#idempotence.fatalError === undefined && !this.#identity.isBusy
+  }
+
+  /** One round over the nodes that are ready. Returns whether anything was sent; sets when to look again. */
+  #produce(nowMs: Millis): boolean {
+    const snapshot = this.#metadata.snapshot
+    const accumulator = this.#accumulator
+    const check = accumulator.ready(snapshot, nowMs)
+    if (check.leaderless.size > 0) {
+      for (const topic of check.leaderless) if (this.#parts.topics.use(topic, nowMs)) this.#metadata.requestUpdateForNewTopics()
+      this.#metadata.requestUpdate()
+    }
+    let waitMs = check.nextCheckMs
+    const sends: [ClusterNode, ProducerBatch[]][] = []
+    for (const node of check.nodes) {
+      const ready = this.#cluster.ready(node, nowMs)
+      accumulator.sawNode(node.id, nowMs, ready)
+      if (!ready) {
+        waitMs = Math.min(waitMs, this.#cluster.pollDelayMs(node))
+        continue
+      }
+      const batches = accumulator.drain(snapshot, node, this.#maxRequestBytes, nowMs)
+      if (batches.length > 0) sends.push([node, batches])
+    }
+    for (const [, batches] of sends) for (const batch of batches) this.#drained(batch)
+    this.#expire(nowMs)
+    for (const [node, batches] of sends) this.#send(node, batches)
+    this.#produceWaitMs = Math.min(waitMs, Math.max(accumulator.nextExpiryMs - nowMs, 0))
+    return sends.length > 0
+  }
+
+  #drained(batch: ProducerBatch): void {
+    const queue = batch.queue
+    batch.inFlight = true
+    queue.inFlight.push(batch)
+    this.#inFlight.add(queue)
+    if (this.#guaranteesOrder) queue.muted = true
+    if (batch.drainedBefore) return
+    batch.drainedBefore = true
+    const { producerId, producerEpoch, baseSequence } = batch
+    for (let i = 0; i < batch.ids.length; i++) {
+      const sequence = baseSequence === NO_SEQUENCE ? NO_SEQUENCE : incrementSequence(baseSequence, i)
+      this.#reporter.assigned(batch.ids[i] as RecordId, queue.name, producerId, producerEpoch, sequence)
+    }
+  }
+
+  /** Fails batches older than the delivery timeout, in the queues and in flight. */
+  #expire(nowMs: Millis): void {
+    const accumulator = this.#accumulator
+    accumulator.resetExpiry()
+    const expiredInFlight: ProducerBatch[] = []
+    for (const queue of this.#inFlight) {
+      for (let first = queue.inFlight[0]; first !== undefined; first = queue.inFlight[0]) {
+        if (!first.hasReachedDeliveryTimeout(accumulator.deliveryTimeoutMs, nowMs)) {
+          accumulator.noteExpiry(first)
+          break
+        }
+        queue.inFlight.shift()
+        expiredInFlight.push(first)
+      }
+      if (queue.inFlight.length === 0) this.#inFlight.delete(queue)
+    }
+    for (const batch of accumulator.expired(nowMs)) this.#expired(batch)
+    for (const batch of expiredInFlight) {
+      batch.certain = false
+      this.#expired(batch)
+    }
+  }
+
+  #expired(batch: ProducerBatch): void {
+    this.#fail(batch, 'REQUEST_TIMED_OUT', false)
+    // It may be written: until the others in flight have told, nobody knows which sequence comes next.
+    if (batch.inRetry) this.#idempotence?.markUnresolved(batch)
+    this.#runAgain = true
+  }
+
+  #send(node: ClusterNode, batches: readonly ProducerBatch[]): void {
+    const sent: SentBatches = new Map()
+    const request = this.#request(batches, sent)
+    const acks = this.#acks
+    this.#cluster.send(node, 'Produce', request, (result) => this.#answered(batches, sent, result), {
+      expectResponse: acks !== 0,
+    })
+  }
+
+  #request(batches: readonly ProducerBatch[], sent: SentBatches): ProduceRequest {
+    const topicIds = this.#metadata.snapshot.topicIds
+    const topicData: { name: string; topicId: string; partitionData: { index: number; records: readonly RecordBatch[] }[] }[] = []
+    const byTopic = new Map<string, (typeof topicData)[number]>()
+    for (const batch of batches) {
+      const { topic, index } = batch.queue
+      let data = byTopic.get(topic)
+      if (data === undefined) {
+        data = { name: topic, topicId: topicIds.get(topic) ?? ZERO_UUID, partitionData: [] }
+        byTopic.set(topic, data)
+        topicData.push(data)
+        const partitions = new Map<number, ProducerBatch>()
+        sent.set(topic, partitions)
+        if (data.topicId !== ZERO_UUID) sent.set(data.topicId, partitions)
+      }
+      data.partitionData.push({ index, records: [batch.close()] })
+      ;(sent.get(topic) as Map<number, ProducerBatch>).set(index, batch)
+    }
+    return { transactionalId: null, acks: this.#acks, timeoutMs: this.#requestTimeoutMs, topicData }
+  }
+
+  #answered(batches: readonly ProducerBatch[], sent: SentBatches, result: RpcResult<'Produce'>): void {
+    const nowMs = this.#env.clock.wallMs()
+    if (!result.ok) {
+      const error = result.reason === 'timeout' ? Errors.REQUEST_TIMED_OUT : Errors.NETWORK_EXCEPTION
+      for (const batch of batches) this.#complete(batch, localAnswer(error), nowMs)
+    } else if (this.#acks === 0) {
+      for (const batch of batches) this.#complete(batch, localAnswer(Errors.NONE), nowMs)
+    } else {
+      this.#answeredByBroker(sent, result.response, nowMs)
+    }
+  }
+
+  #answeredByBroker(sent: SentBatches, response: ProduceResponse, nowMs: Millis): void {
+    const leaders: NewLeader[] = []
+    for (const topic of response.responses) {
+      const batches = sent.get(topic.topicId) ?? sent.get(topic.name)
+      for (const answer of topic.partitionResponses) {
+        const batch = batches?.get(answer.index)
+        assert(batch, 'sender: answer for a batch that was not sent', { topic: topic.name, index: answer.index })
+        const { error, currentLeader } = { error: answer.errorCode, currentLeader: answer.currentLeader }
+        this.#complete(batch, { ...answer, error }, nowMs)
+        const stale = error === Errors.NOT_LEADER_OR_FOLLOWER || error === Errors.FENCED_LEADER_EPOCH
+        if (stale && currentLeader.leaderId !== -1 && currentLeader.leaderEpoch !== -1) {
+          leaders.push({ topic: batch.queue.topic, index: batch.queue.index, ...currentLeader })
+        }
+      }
+    }
+    if (leaders.length > 0) this.#metadata.updateLeaders(leaders, response.nodeEndpoints)
+  }
+
+  /** Decides what becomes of a batch. See the table above. */
+  #complete(batch: ProducerBatch, answer: Answer, nowMs: Millis): void {
+    const error = answer.error
+    batch.inFlight = false
+    if (mayBeWritten(error, this.#acks)) batch.certain = false
+    if (error === Errors.NONE) {
+      this.#succeed(batch, answer.baseOffset)
+    } else if (error === Errors.MESSAGE_TOO_LARGE && batch.recordCount > 1 && !batch.isDone) {
+      this.#idempotence?.removeInFlight(batch)
+      this.#accumulator.splitAndReenqueue(batch)
+      this.#forget(batch)
+    } else if (this.#canRetry(batch, answer, nowMs)) {
+      this.#accumulator.reenqueue(batch, nowMs)
+      removeFrom(batch.queue.inFlight, batch)
+    } else if (error === Errors.DUPLICATE_SEQUENCE_NUMBER) {
+      this.#succeed(batch, answer.baseOffset)
+    } else {
+      // With its retries used up a batch may have been written by an earlier attempt, so its sequences stay taken.
+      this.#fail(batch, errorName(error), batch.attempts < this.#retries, answer.recordErrors)
+    }
+    if (isInvalidMetadata(error)) this.#metadata.requestUpdate()
+    if (this.#guaranteesOrder) batch.queue.muted = false
+  }
+
+  #canRetry(batch: ProducerBatch, answer: Answer, nowMs: Millis): boolean {
+    if (batch.isDone || batch.attempts >= this.#retries) return false
+    if (batch.hasReachedDeliveryTimeout(this.#accumulator.deliveryTimeoutMs, nowMs)) return false
+    return this.#idempotence === undefined ? isRetriable(answer.error) : this.#idempotence.canRetry(batch, answer)
+  }
+
+  #succeed(batch: ProducerBatch, baseOffset: Offset): void {
+    this.#idempotence?.completed(batch, baseOffset)
+    if (batch.complete(baseOffset, this.#reporter)) this.#forget(batch)
+  }
+
+  #fail(batch: ProducerBatch, error: string, adjustSequences: boolean, recordErrors: Answer['recordErrors'] = []): void {
+    if (!batch.fail(errorsOf(error, recordErrors), this.#reporter)) return
+    this.#idempotence?.failed(batch, error, adjustSequences)
+    this.#forget(batch)
+  }
+
+  #forget(batch: ProducerBatch): void {
+    removeFrom(batch.queue.inFlight, batch)
+    this.#accumulator.deallocate(batch)
+    if (this.#accumulator.exhausted) this.#runAgain = true
+  }
+
+  #abortAll(error: string): void {
+    for (const batch of this.#accumulator.abandon()) {
+      if (batch.inFlight) batch.certain = false
+      batch.fail(() => error, this.#reporter)
+      this.#accumulator.deallocate(batch)
+    }
+  }
+}
+
+function localAnswer(error: ErrorCode): Answer {
+  return { error, baseOffset: -1, logStartOffset: -1, recordErrors: [] }
+}
+
+/**
+ * Each record's error. Where the broker names the records at fault, the one at fault has the batch's error, several have
+ * INVALID_RECORD, and the others failed because of them.
+ */
+function errorsOf(error: string, recordErrors: Answer['recordErrors']): (index: number) => string {
+  if (recordErrors.length === 0) return () => error
+  const atFault = new Set(recordErrors.map((each) => each.batchIndex))
+  const errorAtFault = atFault.size === 1 ? error : 'INVALID_RECORD'
+  return (index) => (atFault.has(index) ? errorAtFault : 'INVALID_RECORD_IN_BATCH')
+}
+
+function removeFrom(batches: ProducerBatch[], batch: ProducerBatch): void {
+  const at = batches.indexOf(batch)
+  if (at >= 0) batches.splice(at, 1)
+}
+
+/** Whether a batch that was answered with this may be in a log all the same. */
+export function mayBeWritten(error: ErrorCode, acks: -1 | 0 | 1): boolean {
+  if (error === Errors.NONE || CERTAIN_ERRORS.has(error)) return false
+  // With acks=all these also end the wait for the other replicas, after the leader has written.
+  return acks === -1 || !CERTAIN_UNLESS_ALL.has(error)
+}
+
+/** Refusals that come before anything is written. */
+const CERTAIN_ERRORS: ReadonlySet<ErrorCode> = new Set([
+  Errors.CORRUPT_MESSAGE,
+  Errors.MESSAGE_TOO_LARGE,
+  Errors.INVALID_TOPIC_EXCEPTION,
+  Errors.RECORD_LIST_TOO_LARGE,
+  Errors.NOT_ENOUGH_REPLICAS,
+  Errors.INVALID_REQUIRED_ACKS,
+  Errors.TOPIC_AUTHORIZATION_FAILED,
+  Errors.CLUSTER_AUTHORIZATION_FAILED,
+  Errors.INVALID_TIMESTAMP,
+  Errors.UNSUPPORTED_VERSION,
+  Errors.UNSUPPORTED_FOR_MESSAGE_FORMAT,
+  Errors.POLICY_VIOLATION,
+  Errors.OUT_OF_ORDER_SEQUENCE_NUMBER,
+  Errors.INVALID_PRODUCER_EPOCH,
+  Errors.INVALID_TXN_STATE,
+  Errors.INVALID_PRODUCER_ID_MAPPING,
+  Errors.UNKNOWN_PRODUCER_ID,
+  Errors.UNSUPPORTED_COMPRESSION_TYPE,
+  Errors.INVALID_RECORD,
+  Errors.PRODUCER_FENCED,
+  Errors.UNKNOWN_TOPIC_ID,
+])
+
+const CERTAIN_UNLESS_ALL: ReadonlySet<ErrorCode> = new Set([
+  Errors.UNKNOWN_TOPIC_OR_PARTITION,
+  Errors.LEADER_NOT_AVAILABLE,
+  Errors.NOT_LEADER_OR_FOLLOWER,
+  Errors.FENCED_LEADER_EPOCH,
+])

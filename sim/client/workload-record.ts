@@ -1,0 +1,41 @@
+/**
+ * How a workload's record carries its identity.
+ *
+ * The value is the id as text, `p1/41`; to reach a wanted size a space and dots follow. Producer and consumer share this
+ * file and nothing else. A value written by anybody else has no id.
+ */
+
+import type { RecordId } from '../kernel/events.js'
+import type { Bytes } from '../kernel/units.js'
+
+const SPACE = 0x20
+const DOT = 0x2e
+
+/** The value of record `id`, of `sizeBytes` bytes; never shorter than the id. */
+export function encode(id: RecordId, sizeBytes: Bytes = 0): Uint8Array {
+  const value = new Uint8Array(Math.max(sizeBytes, id.length))
+  for (let i = 0; i < id.length; i++) value[i] = id.charCodeAt(i)
+  if (value.length > id.length) {
+    value[id.length] = SPACE
+    value.fill(DOT, id.length + 1)
+  }
+  return value
+}
+
+/** The id that a value carries, or the empty text. */
+export function idOf(value: Uint8Array | null): RecordId {
+  if (value === null) return ''
+  let id = ''
+  let slash = -1
+  for (let i = 0; i < value.length; i++) {
+    const byte = value[i] as number
+    if (byte === SPACE) break
+    if (byte < 0x21 || byte > 0x7e || i >= MAX_ID_LENGTH) return ''
+    if (byte === 0x2f) slash = i
+    else if (slash >= 0 && (byte < 0x30 || byte > 0x39)) return ''
+    id += String.fromCharCode(byte)
+  }
+  return slash > 0 && slash < id.length - 1 ? id : ''
+}
+
+const MAX_ID_LENGTH = 200

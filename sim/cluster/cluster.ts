@@ -1,0 +1,186 @@
+/**
+ * A whole cluster on a simulated world: built from a specification, started, and operated from outside.
+ *
+ * Brokers and controllers get a formatted disk and nothing else; they find one another through the network. Everything a scenario or
+ * the explorer does to the cluster goes through here: starting and ending processes, disks, clocks, network rules, new brokers. What an
+ * administrator does (topics, reassignments) goes through the admin client, over the wire.
+ */
+
+import { bootBroker } from '../broker/broker-server.js'
+import { bootController } from '../controller/controller-server.js'
+import type { Engine } from '../kernel/engine.js'
+import { assert } from '../kernel/errors.js'
+import type { Boot } from '../kernel/env.js'
+import { nodeId, type NodeName } from '../kernel/names.js'
+import type { Random } from '../kernel/random.js'
+import { formatStorage } from '../kraft/format-storage.js'
+import type { WireMode } from '../wire/frame.js'
+import type { HostClock } from '../world/clock.js'
+import type { SimDisk } from '../world/disk.js'
+import type { SimNetwork } from '../world/network.js'
+import { World } from '../world/world.js'
+import { AdminNode } from './admin-node.js'
+import type { ClusterSpec, RawConfig } from './cluster-spec.js'
+import { featureLevels } from './cluster-config.js'
+import { ClusterView } from './cluster-view.js'
+
+/** The node on which the cluster's own admin client runs. */
+export const ADMIN_NODE: NodeName = 'admin'
+
+export class Cluster {
+  readonly engine: Engine
+  readonly world: World
+  readonly view: ClusterView
+  readonly spec: ClusterSpec
+  readonly admin: AdminNode
+  readonly brokers: NodeName[]
+  readonly controllers: readonly NodeName[]
+  readonly #wire: WireMode
+  readonly #random: Random
+  readonly #clusterId: string
+  readonly #directoryIds = new Map<NodeName, string>()
+  readonly #overrides = new Map<NodeName, RawConfig>()
+
+  constructor(engine: Engine, spec: ClusterSpec, wire: WireMode = 'reference') {
+    this.engine = engine
+    this.spec = spec
+    this.#wire = wire
+    const { latency, bandwidth } = spec.network
+    this.world = new World(engine, {
+      network: {
+        ...(latency !== undefined && { latencyMicros: [latency.from, latency.to] }),
+        ...(bandwidth !== undefined && { bytesPerSecond: bandwidth }),
+      },
+    })
+    this.view = new ClusterView(engine.trace)
+    this.#random = engine.random.fork('cluster')
+    this.#clusterId = this.#random.fork('cluster-id').uuid()
+    this.brokers = Array.from({ length: spec.brokers }, (_, i) => `b${i + 1}`)
+    this.controllers = Array.from({ length: spec.controllers }, (_, i) => `c${i + 1}`)
+    for (const name of [...this.controllers, ...this.brokers]) {
+      this.#directoryIds.set(name, this.#random.fork(`directory/${name}`).uuid())
+    }
+    for (const name of this.controllers) this.#addController(name)
+    for (const name of this.brokers) this.#addBroker(name)
+    this.admin = new AdminNode(wire, this.brokers)
+    this.world.addNode(ADMIN_NODE, this.admin.boot)
+  }
+
+  get network(): SimNetwork {
+    return this.world.network
+  }
+
+  /** Powers everything on: controllers first, then brokers, then the admin client. */
+  startAll(): void {
+    for (const name of [...this.controllers, ...this.brokers, ADMIN_NODE]) this.start(name)
+  }
+
+  /** Adds a client node; `start` starts it. */
+  addClient(name: NodeName, boot: Boot): void {
+    this.world.addNode(name, boot)
+  }
+
+  start(node: NodeName): void {
+    this.world.start(node)
+  }
+
+  kill(node: NodeName): void {
+    this.world.kill(node)
+  }
+
+  powerLoss(node: NodeName): void {
+    this.world.powerLoss(node)
+  }
+
+  pause(node: NodeName): void {
+    this.world.pause(node)
+  }
+
+  resume(node: NodeName): void {
+    this.world.resume(node)
+  }
+
+  stop(node: NodeName): void {
+    this.world.stop(node)
+  }
+
+  /** Ends the process, empties its disk and formats it anew, as an operator who replaces a dead machine does. */
+  wipe(node: NodeName): void {
+    if (this.view.isUp(node)) this.kill(node)
+    this.world.wipe(node)
+    if (nodeId(node) === undefined) return
+    this.#directoryIds.set(node, this.#random.fork(`directory/${node}/${this.engine.trace.sequence}`).uuid())
+    this.#format(node)
+  }
+
+  disk(node: NodeName): SimDisk {
+    return this.world.node(node).disk
+  }
+
+  clock(node: NodeName): HostClock {
+    return this.world.node(node).clock
+  }
+
+  /** Adds the next broker, b4 after b3, formatted and started. */
+  addBroker(rack?: string): NodeName {
+    const name = `b${this.brokers.length + 1}`
+    this.brokers.push(name)
+    this.#directoryIds.set(name, this.#random.fork(`directory/${name}`).uuid())
+    this.#addBroker(name, rack)
+    this.start(name)
+    return name
+  }
+
+  /** Settings that a broker takes up at its next start, over those of the specification. */
+  configure(node: NodeName, config: RawConfig): void {
+    this.#overrides.set(node, { ...this.#overrides.get(node), ...config })
+    this.world.setBoot(node, this.#boot(node))
+  }
+
+  #addController(name: NodeName): void {
+    this.world.addNode(name, this.#boot(name))
+    this.#format(name)
+  }
+
+  #addBroker(name: NodeName, rack = this.spec.racks[name]): void {
+    this.world.addNode(name, this.#boot(name), rack === undefined ? {} : { rack })
+    this.#format(name)
+  }
+
+  #boot(name: NodeName): Boot {
+    const id = nodeId(name)
+    assert(id !== undefined, 'cluster: not a broker or controller', { name })
+    const config = { ...this.spec.config, ...this.spec.nodes[name], ...this.#overrides.get(name) }
+    const common = { clusterId: this.#clusterId, voters: this.#voters(), config, wire: this.#wire }
+    if (this.controllers.includes(name)) return bootController({ ...common, nodeId: id })
+    const rack = this.spec.racks[name]
+    return bootBroker({ ...common, brokerId: id, ...(rack !== undefined && { rack }) })
+  }
+
+  #format(name: NodeName): void {
+    const id = nodeId(name)
+    const directoryId = this.#directoryIds.get(name)
+    assert(id !== undefined && directoryId !== undefined, 'cluster: format', { name })
+    formatStorage(this.world.node(name).mount(), {
+      clusterId: this.#clusterId,
+      nodeId: id,
+      directoryId,
+      initialControllers: this.controllers.includes(name) ? this.#voters() : undefined,
+      features: featureLevels(this.spec),
+      nowMs: this.clock(name).wallMs(),
+    })
+  }
+
+  #voters(): { id: number; node: NodeName; directoryId: string }[] {
+    return this.controllers.map((node) => ({
+      id: nodeId(node) as number,
+      node,
+      directoryId: this.#directoryIds.get(node) as string,
+    }))
+  }
+}
+
+/** The folder of a partition on a broker's disk. */
+export function partitionFolder(partition: string): string {
+  return partition
+}

@@ -1,0 +1,151 @@
+/**
+ * Targets: who a fault or operation is about, as the user writes it, resolved when the step acts.
+ *
+ *     target := NAME | brokers | controllers | clients | controller | any broker | any controller
+ *             | leader(PARTITION) | followers(PARTITION) | replicas(PARTITION) | isr(PARTITION)
+ *             | minority(SET) | majority(SET) | random(N of SET) | rest
+ *     SET    := brokers | controllers | clients | any target above
+ *
+ * `any` and `random` choose among nodes that are up, from the step's own random stream. `rest` is every broker and controller not
+ * named by the other sides of a partition. A target that matches nobody right now makes the step be skipped, and says why.
+ */
+
+import type { ClusterView } from '../cluster/cluster-view.js'
+import { nodeId, nodeName, parsePartition, type NodeName } from '../kernel/names.js'
+import { nearest } from '../kernel/config-def.js'
+import type { Random } from '../kernel/random.js'
+
+export type Target =
+  | { readonly type: 'node'; readonly name: NodeName }
+  | { readonly type: 'set'; readonly set: 'brokers' | 'controllers' | 'clients' | 'rest' }
+  | { readonly type: 'controller' }
+  | { readonly type: 'any'; readonly of: Target }
+  | { readonly type: 'partition'; readonly role: PartitionRole; readonly partition: string }
+  | { readonly type: 'share'; readonly share: 'minority' | 'majority'; readonly of: Target }
+  | { readonly type: 'random'; readonly count: number; readonly of: Target }
+
+type PartitionRole = 'leader' | 'followers' | 'replicas' | 'isr'
+
+/** Names that targets may use, for checking them before a run. */
+export interface TargetNames {
+  readonly brokers: readonly NodeName[]
+  readonly controllers: readonly NodeName[]
+  readonly clients: readonly NodeName[]
+  readonly partitions: readonly string[]
+}
+
+/** What a target is resolved against when its step acts. */
+export interface TargetContext {
+  readonly names: TargetNames
+  readonly view: ClusterView
+  readonly random: Random
+  /** Nodes already taken by the other sides of a partition, for `rest`. */
+  readonly taken?: ReadonlySet<NodeName>
+}
+
+const ROLES: readonly PartitionRole[] = ['leader', 'followers', 'replicas', 'isr']
+const WORDS = ['brokers', 'controllers', 'clients', 'controller', 'any broker', 'any controller', 'rest']
+const FORMS = ['leader(…)', 'followers(…)', 'replicas(…)', 'isr(…)', 'minority(…)', 'majority(…)', 'random(N of …)']
+
+/** Parses a target, or says what is wrong with it and how to mend it. */
+export function parseTarget(text: string, names: TargetNames): { target: Target } | { wrong: string; mend?: string } {
+  const trimmed = text.trim()
+  const call = /^([a-z]+)\((.*)\)$/.exec(trimmed)
+  if (call) return parseCall(call[1] as string, (call[2] as string).trim(), names)
+  if (trimmed === 'brokers' || trimmed === 'controllers' || trimmed === 'clients' || trimmed === 'rest') {
+    return { target: { type: 'set', set: trimmed } }
+  }
+  if (trimmed === 'all brokers') return { target: { type: 'set', set: 'brokers' } }
+  if (trimmed === 'all controllers') return { target: { type: 'set', set: 'controllers' } }
+  if (trimmed === 'controller') return { target: { type: 'controller' } }
+  if (trimmed === 'any broker') return { target: { type: 'any', of: { type: 'set', set: 'brokers' } } }
+  if (trimmed === 'any controller') return { target: { type: 'any', of: { type: 'set', set: 'controllers' } } }
+  const known = [...names.brokers, ...names.controllers, ...names.clients]
+  if (known.includes(trimmed)) return { target: { type: 'node', name: trimmed } }
+  // A broker that an add-broker step brings later.
+  if (/^b[1-9][0-9]*$/.test(trimmed) && names.brokers.length === 0) return { target: { type: 'node', name: trimmed } }
+  const near = nearest(trimmed, [...known, ...WORDS])
+  return { wrong: `unknown target ${trimmed}`, mend: near ? `did you mean ${near}?` : `known are ${[...known, ...WORDS, ...FORMS].join(', ')}` }
+}
+
+function parseCall(name: string, argument: string, names: TargetNames): { target: Target } | { wrong: string; mend?: string } {
+  if ((ROLES as readonly string[]).includes(name)) {
+    if (parsePartition(argument) === undefined) {
+      return { wrong: `${name}(${argument}): expected a partition`, mend: 'write it as topic-index, such as orders-0' }
+    }
+    if (!names.partitions.includes(argument)) {
+      const near = nearest(argument, names.partitions)
+      return { wrong: `${name}(${argument}): no such partition`, mend: near ? `did you mean ${near}?` : 'declare its topic under cluster.topics' }
+    }
+    return { target: { type: 'partition', role: name as PartitionRole, partition: argument } }
+  }
+  if (name === 'minority' || name === 'majority') {
+    const of = parseTarget(argument, names)
+    return 'wrong' in of ? of : { target: { type: 'share', share: name, of: of.target } }
+  }
+  if (name === 'any') {
+    const of = parseTarget(argument, names)
+    return 'wrong' in of ? of : { target: { type: 'any', of: of.target } }
+  }
+  if (name === 'random') {
+    const parts = /^([1-9][0-9]*) of (.+)$/.exec(argument)
+    if (!parts) return { wrong: `random(${argument}): expected a count and a set`, mend: 'write random(2 of brokers)' }
+    const of = parseTarget(parts[2] as string, names)
+    return 'wrong' in of ? of : { target: { type: 'random', count: Number(parts[1]), of: of.target } }
+  }
+  const near = nearest(name, [...ROLES, 'minority', 'majority', 'random', 'any'])
+  return { wrong: `unknown target ${name}(…)`, mend: near ? `did you mean ${near}(…)?` : `known are ${FORMS.join(', ')}` }
+}
+
+/** The nodes that `target` means right now, in a fixed order; or why it means nobody. */
+export function resolveTarget(target: Target, context: TargetContext): readonly NodeName[] | { nobody: string } {
+  switch (target.type) {
+    case 'node':
+      return [target.name]
+    case 'set':
+      return resolveSet(target.set, context)
+    case 'controller': {
+      const controller = context.view.controller()
+      return controller === undefined ? { nobody: 'there is no active controller' } : [controller]
+    }
+    case 'partition':
+      return resolvePartition(target.role, target.partition, context)
+    case 'any':
+    case 'random': {
+      const of = resolveTarget(target.of, context)
+      if ('nobody' in of) return of
+      const up = of.filter((name) => context.view.isUp(name))
+      const count = target.type === 'any' ? 1 : target.count
+      if (up.length < count) return { nobody: `only ${up.length} of the ${count} wanted are up` }
+      return sortNodes(context.random.sample(up, count))
+    }
+    case 'share': {
+      const of = resolveTarget(target.of, context)
+      if ('nobody' in of) return of
+      const minority = Math.floor((of.length - 1) / 2)
+      const count = target.share === 'minority' ? minority : of.length - minority
+      if (count === 0) return { nobody: `a minority of ${of.length} is nobody` }
+      return sortNodes(context.random.sample(of, count))
+    }
+  }
+}
+
+function resolveSet(set: 'brokers' | 'controllers' | 'clients' | 'rest', { names, taken }: TargetContext): readonly NodeName[] {
+  if (set !== 'rest') return names[set]
+  return [...names.brokers, ...names.controllers].filter((name) => taken === undefined || !taken.has(name))
+}
+
+function resolvePartition(role: PartitionRole, partition: string, { view }: TargetContext): readonly NodeName[] | { nobody: string } {
+  const state = view.partition(partition)
+  if (state === undefined) return { nobody: `${partition} does not exist` }
+  if (role === 'leader') return state.leader < 0 ? { nobody: `${partition} has no leader` } : [nodeName(state.leader)]
+  if (role === 'replicas') return state.replicas.map(nodeName)
+  if (role === 'isr') return state.isr.map(nodeName)
+  const followers = state.replicas.filter((id) => id !== state.leader).map(nodeName)
+  return followers.length === 0 ? { nobody: `${partition} has no followers` } : followers
+}
+
+/** Brokers by number, then controllers by number, then the rest by name. */
+export function sortNodes(nodes: readonly NodeName[]): NodeName[] {
+  return [...nodes].sort((a, b) => (nodeId(a) ?? 1e9) - (nodeId(b) ?? 1e9) || (a < b ? -1 : a > b ? 1 : 0))
+}

@@ -1,0 +1,73 @@
+/**
+ * What an oracle is: a reader of the trace that judges one promise.
+ *
+ * It sees trace events only and shares no code with what it judges. Work per event is constant (amortised). A verdict carries
+ * evidence: the sequences of the events that show it. A promise that the configuration does not make (acks=1, unclean
+ * election, lying disks) is not a violation: it is reported as a loss with its reason, counted and never hidden.
+ */
+
+import type { EventType, TraceEvent } from '../kernel/events.js'
+import type { Micros } from '../kernel/units.js'
+
+/** What the cluster was configured to promise; decides between violation and reported loss. */
+export interface Promises {
+  /** By topic: the effective settings that matter. */
+  readonly topics: ReadonlyMap<string, TopicPromises>
+  /** Brokers and controllers by name, in order. */
+  readonly brokers: readonly string[]
+  readonly controllers: readonly string[]
+  /** How long after the last fault the cluster may take to settle. */
+  readonly settle: Micros
+}
+
+export interface TopicPromises {
+  readonly partitions: number
+  readonly replicationFactor: number
+  readonly minInsyncReplicas: number
+  readonly uncleanLeaderElection: boolean
+}
+
+export interface Oracle {
+  /** As in scenarios: `acked-records-survive`. */
+  readonly name: string
+  readonly watches: readonly EventType[]
+  observe(event: TraceEvent): void
+  /** Judges what can only be judged at the end. Called once. */
+  finish(end: RunEnd): OracleReport
+}
+
+export interface RunEnd {
+  readonly time: Micros
+  readonly lastSequence: number
+  /** Time at which the last fault ended; 0 when there was none. Infinity when a fault never ended. */
+  readonly lastFaultEnd: Micros
+}
+
+export interface OracleReport {
+  readonly name: string
+  /** `unknown`: the run ended before it could be judged. */
+  readonly verdict: 'pass' | 'fail' | 'unknown'
+  /** The first few; `violationCount` counts all. */
+  readonly violations: readonly Violation[]
+  readonly violationCount: number
+  /** Promises not made, by reason: what happened that a stronger configuration would have prevented. */
+  readonly losses: readonly Loss[]
+  /** How many checks were made; an oracle that checked nothing says so. */
+  readonly checks: number
+}
+
+export interface Violation {
+  readonly message: string
+  readonly time: Micros
+  /** Sequences of events, the decisive one last. */
+  readonly evidence: readonly number[]
+  /** `orders-0@41`, when it is about one record; else empty. */
+  readonly subject: string
+}
+
+export interface Loss {
+  /** `acks=1`, `unclean election`, `unsynced data lost on a majority of replicas`, … */
+  readonly reason: string
+  readonly count: number
+  readonly first: Violation
+}

@@ -1,0 +1,219 @@
+/**
+ * What a scenario can expect of a run, by name: `p1.acked`, `isr(orders-0)`, `lost`, ….
+ *
+ * Measures are counted from trace events while the run goes on, so expectations work in sweeps that keep no trace. Names are
+ * checked against MEASURES before anything runs.
+ */
+
+import type { ClusterView } from '../cluster/cluster-view.js'
+import type { EventType, TraceEvent } from '../kernel/events.js'
+import { nodeName } from '../kernel/names.js'
+import type { Trace } from '../kernel/trace.js'
+import { MICROS_PER_MS, type Micros } from '../kernel/units.js'
+import type { OracleReport } from '../oracle/oracle.js'
+import type { MeasureValue } from './scenario.js'
+
+type Subject = 'none' | 'producer' | 'consumer' | 'partition' | 'node'
+
+/** Every measure: what it is about and what it says. Client measures are written `p1.acked`, others `isr(orders-0)`. */
+export const MEASURES: Readonly<Record<string, { readonly subject: Subject; readonly doc: string }>> = {
+  sent: { subject: 'producer', doc: 'records handed to the producer' },
+  acked: { subject: 'producer', doc: 'records that the client was told are written' },
+  failed: { subject: 'producer', doc: 'records that the client was told are not' },
+  uncertain: { subject: 'producer', doc: 'failed records that may be written all the same' },
+  read: { subject: 'consumer', doc: 'records that the consumer handed to the application' },
+  resets: { subject: 'consumer', doc: 'positions reset by policy or truncation' },
+  leader: { subject: 'partition', doc: 'the leader, or none' },
+  'leader-epoch': { subject: 'partition', doc: 'the leader epoch' },
+  isr: { subject: 'partition', doc: 'the in-sync replicas' },
+  'isr-size': { subject: 'partition', doc: 'how many replicas are in sync' },
+  elr: { subject: 'partition', doc: 'the eligible leader replicas (KIP-966)' },
+  replicas: { subject: 'partition', doc: 'the replicas, preferred leader first' },
+  'high-watermark': { subject: 'partition', doc: 'the highest high watermark that a leader reached' },
+  'leader-changes': { subject: 'partition', doc: 'leaders elected after ready' },
+  'unclean-elections': { subject: 'partition', doc: 'leaders from outside ISR and ELR' },
+  'without-leader': { subject: 'partition', doc: 'milliseconds without a leader that took up its role' },
+  truncated: { subject: 'partition', doc: 'records truncated on any replica' },
+  up: { subject: 'node', doc: 'whether the process runs' },
+  unfenced: { subject: 'node', doc: 'whether the controller lets the broker lead' },
+  starts: { subject: 'node', doc: 'process starts, the first included' },
+  controller: { subject: 'none', doc: 'the active controller, or none' },
+  'controller-changes': { subject: 'none', doc: 'controllers that became active after ready' },
+  lost: { subject: 'none', doc: 'acknowledged records that are gone' },
+  duplicated: { subject: 'none', doc: 'records that are in the log more than once' },
+  reordered: { subject: 'none', doc: 'records of one producer that are in the log out of order' },
+  'skipped-steps': { subject: 'none', doc: 'steps that found nobody to act on' },
+}
+
+export interface MeasureName {
+  readonly measure: string
+  /** Client, partition or node; empty for measures of the whole run. */
+  readonly subject: string
+}
+
+/** `p1.acked` or `isr(orders-0)` or `lost`; undefined when it has none of these forms. */
+export function parseMeasure(text: string): MeasureName | undefined {
+  const call = /^([a-z-]+)\(([^()]+)\)$/.exec(text)
+  if (call) return { measure: call[1] as string, subject: (call[2] as string).trim() }
+  const dot = text.lastIndexOf('.')
+  if (dot > 0) return { measure: text.slice(dot + 1), subject: text.slice(0, dot) }
+  return { measure: text, subject: '' }
+}
+
+const WATCHED: readonly EventType[] = [
+  'produce.invoked',
+  'produce.acked',
+  'produce.failed',
+  'consume.polled',
+  'consume.position',
+  'hw.advance',
+  'replica.leader',
+  'controller.partition',
+  'controller.active',
+  'log.truncate',
+  'node.start',
+  'node.down',
+  'fault.skipped',
+]
+
+export class Measures {
+  readonly #counts = new Map<string, number>()
+  /** Partition → since when it has had no acting leader. */
+  readonly #leaderlessSince = new Map<string, Micros>()
+  readonly #acting = new Map<string, string>()
+  readonly #view: ClusterView
+  #ready = false
+
+  constructor(trace: Trace, view: ClusterView) {
+    this.#view = view
+    trace.watch(WATCHED, (event) => this.#observe(event))
+  }
+
+  /** From here on changes of leaders and controllers count. */
+  markReady(): void {
+    this.#ready = true
+  }
+
+  /** Adds what the oracles counted, at the end of the run. */
+  addOracles(reports: readonly OracleReport[]): void {
+    const total = (name: string): number => {
+      const report = reports.find((r) => r.name === name)
+      return report === undefined ? 0 : report.violationCount + report.losses.reduce((sum, loss) => sum + loss.count, 0)
+    }
+    this.#counts.set('lost', total('acked-records-survive'))
+    this.#counts.set('duplicated', total('no-duplicates'))
+    this.#counts.set('reordered', total('no-reordering'))
+  }
+
+  /** The measure's value now. The name was checked by the loader. */
+  value({ measure, subject }: MeasureName, now: Micros): MeasureValue {
+    const partition = this.#view.partition(subject)
+    switch (measure) {
+      case 'leader':
+        return this.#view.leader(subject) ?? 'none'
+      case 'leader-epoch':
+        return partition?.leaderEpoch ?? -1
+      case 'isr':
+        return (partition?.isr ?? []).map(nodeName)
+      case 'isr-size':
+        return partition?.isr.length ?? 0
+      case 'elr':
+        return (partition?.elr ?? []).map(nodeName)
+      case 'replicas':
+        return (partition?.replicas ?? []).map(nodeName)
+      case 'unclean-elections':
+        return partition?.uncleanElections ?? 0
+      case 'without-leader':
+        return this.#withoutLeader(subject, now)
+      case 'up':
+        return this.#view.isUp(subject)
+      case 'unfenced':
+        return this.#view.isUnfenced(subject)
+      case 'controller':
+        return this.#view.controller() ?? 'none'
+      default:
+        return this.#count(measure, subject)
+    }
+  }
+
+  #count(measure: string, subject: string): number {
+    return this.#counts.get(key(measure, subject)) ?? 0
+  }
+
+  #add(measure: string, subject: string, by: number): void {
+    const name = key(measure, subject)
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + by)
+  }
+
+  #withoutLeader(partition: string, now: Micros): number {
+    const since = this.#leaderlessSince.get(partition)
+    const micros = this.#count('without-leader', partition) + (since === undefined ? 0 : now - since)
+    return Math.round(micros / MICROS_PER_MS)
+  }
+
+  #observe(event: TraceEvent): void {
+    switch (event.type) {
+      case 'produce.invoked':
+        this.#add('sent', event.node, 1)
+        break
+      case 'produce.acked':
+        this.#add('acked', event.node, 1)
+        break
+      case 'produce.failed':
+        this.#add('failed', event.node, 1)
+        if (!event.data.certain) this.#add('uncertain', event.node, 1)
+        break
+      case 'consume.polled':
+        this.#add('read', event.node, event.data.offsets.length)
+        break
+      case 'consume.position':
+        if (event.data.reason === 'reset' || event.data.reason === 'truncated') this.#add('resets', event.node, 1)
+        break
+      case 'hw.advance':
+        this.#highWatermark(event.data.role, event.data.partition, event.data.to)
+        break
+      case 'log.truncate':
+        this.#add('truncated', event.data.partition, event.data.from - event.data.to)
+        break
+      case 'node.start':
+        this.#add('starts', event.node, 1)
+        break
+      case 'fault.skipped':
+        this.#add('skipped-steps', '', 1)
+        break
+      case 'controller.active':
+        if (this.#ready) this.#add('controller-changes', '', 1)
+        break
+      default:
+        this.#observeLeadership(event)
+    }
+  }
+
+  #highWatermark(role: string, partition: string, to: number): void {
+    const name = key('high-watermark', partition)
+    if (role === 'leader' && to > (this.#counts.get(name) ?? -1)) this.#counts.set(name, to)
+  }
+
+  #observeLeadership(event: TraceEvent): void {
+    if (event.type === 'replica.leader') {
+      const { partition } = event.data
+      const since = this.#leaderlessSince.get(partition)
+      if (since !== undefined) {
+        this.#leaderlessSince.delete(partition)
+        this.#add('without-leader', partition, event.time - since)
+      }
+      if (this.#ready && this.#acting.get(partition) !== event.node) this.#add('leader-changes', partition, 1)
+      this.#acting.set(partition, event.node)
+    } else if (event.type === 'node.down') {
+      for (const [partition, leader] of this.#acting) {
+        if (leader === event.node && !this.#leaderlessSince.has(partition)) this.#leaderlessSince.set(partition, event.time)
+      }
+    } else if (event.type === 'controller.partition' && this.#ready && event.data.leader < 0) {
+      if (!this.#leaderlessSince.has(event.data.partition)) this.#leaderlessSince.set(event.data.partition, event.time)
+    }
+  }
+}
+
+function key(measure: string, subject: string): string {
+  return subject === '' ? measure : `${measure}(${subject})`
+}

@@ -1,0 +1,48 @@
+/**
+ * What a scenario's configuration promises, for the oracles: worked out from the specification alone.
+ */
+
+import { partitionName } from '../kernel/names.js'
+import type { Promises, TopicPromises } from '../oracle/oracle.js'
+import type { ClusterSpec, TopicSpec } from '../cluster/cluster-spec.js'
+import type { Scenario } from './scenario.js'
+
+/** How many partitions a topic of the specification has. */
+export function partitionCount(topic: TopicSpec): number {
+  return topic.replicas?.length ?? topic.partitions ?? 1
+}
+
+/** The partitions that a cluster begins with. */
+export function initialPartitions(cluster: ClusterSpec): string[] {
+  return Object.entries(cluster.topics).flatMap(([name, topic]) =>
+    Array.from({ length: partitionCount(topic) }, (_, index) => partitionName(name, index)),
+  )
+}
+
+/** How many replicas a topic of the specification has: its own number, or Kafka's default for topics made by hand here. */
+export function replicationFactor(topic: TopicSpec, cluster: ClusterSpec): number {
+  return topic.replicas?.[0]?.length ?? topic.replicationFactor ?? Math.min(3, cluster.brokers)
+}
+
+export function promisesOf(scenario: Scenario): Promises {
+  const { cluster } = scenario
+  const topics = new Map<string, TopicPromises>()
+  for (const [name, topic] of Object.entries(cluster.topics)) {
+    topics.set(name, {
+      partitions: partitionCount(topic),
+      replicationFactor: replicationFactor(topic, cluster),
+      minInsyncReplicas: Number(setting('min.insync.replicas', topic, cluster) ?? 1),
+      uncleanLeaderElection: String(setting('unclean.leader.election.enable', topic, cluster) ?? false) === 'true',
+    })
+  }
+  return {
+    topics,
+    brokers: Array.from({ length: cluster.brokers }, (_, i) => `b${i + 1}`),
+    controllers: Array.from({ length: cluster.controllers }, (_, i) => `c${i + 1}`),
+    settle: scenario.run.settle,
+  }
+}
+
+function setting(name: string, topic: TopicSpec, cluster: ClusterSpec): unknown {
+  return topic.config[name] ?? cluster.config[name]
+}

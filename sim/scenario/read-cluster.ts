@@ -1,0 +1,215 @@
+/**
+ * The cluster and the clients of a scenario, checked: topologies that cannot be, and settings that Kafka does not know.
+ */
+
+import type { ClusterSpec, TopicSpec } from '../cluster/cluster-spec.js'
+import { checkServerConfig, checkTopicConfig } from '../cluster/cluster-config.js'
+import { CONSUMER_CONFIG, parseConsumerConfig } from '../client/consumer-config.js'
+import { PRODUCER_CONFIG, parseProducerConfig } from '../client/producer-config.js'
+import { nearest } from '../kernel/config-def.js'
+import { UsageError, type Problem } from '../kernel/errors.js'
+import type { ClientSpec } from './scenario.js'
+import { CONSUMER_KEYS, PRODUCER_KEYS, type ScenarioSurface } from './schema.js'
+import type { ScenarioProblem } from './strict.js'
+
+type Clients = ScenarioSurface['clients']
+
+/** Checks and resolves `cluster`. */
+export function readCluster(surface: ScenarioSurface, problems: ScenarioProblem[]): ClusterSpec {
+  const { cluster } = surface
+  const nodes = [...names('b', cluster.brokers), ...names('c', cluster.controllers)]
+  addAt(['cluster', 'config'], checkServerConfig(cluster.config), problems)
+  for (const [node, config] of Object.entries(cluster.nodes)) {
+    if (!nodes.includes(node)) problems.push(stranger(['cluster', 'nodes', node], node, nodes))
+    addAt(['cluster', 'nodes', node], checkServerConfig({ ...cluster.config, ...config }), problems, config)
+  }
+  for (const node of Object.keys(cluster.racks)) {
+    if (!nodes.includes(node)) problems.push(stranger(['cluster', 'racks', node], node, nodes))
+  }
+  const topics: Record<string, TopicSpec> = {}
+  for (const [name, topic] of Object.entries(cluster.topics)) {
+    topics[name] = readTopic(name, topic, cluster.brokers, problems)
+  }
+  const latency = cluster.network.latency
+  const [from, to] = Array.isArray(latency) ? (latency as [number, number]) : [latency, latency]
+  if (from !== undefined && to !== undefined && from > to) {
+    problems.push({ path: ['cluster', 'network', 'latency'], message: 'the range ends before it begins' })
+  }
+  return {
+    mode: 'kraft',
+    brokers: cluster.brokers,
+    controllers: cluster.controllers,
+    config: cluster.config,
+    nodes: cluster.nodes,
+    racks: cluster.racks,
+    topics,
+    features: cluster.features,
+    network: {
+      ...(from !== undefined && to !== undefined && { latency: { from, to } }),
+      ...(cluster.network.bandwidth !== undefined && { bandwidth: cluster.network.bandwidth }),
+    },
+  }
+}
+
+function readTopic(
+  name: string,
+  topic: ScenarioSurface['cluster']['topics'][string],
+  brokers: number,
+  problems: ScenarioProblem[],
+): TopicSpec {
+  const path = ['cluster', 'topics', name]
+  if (!/^[a-zA-Z0-9._-]{1,249}$/.test(name) || name === '.' || name === '..') {
+    problems.push({ path, message: `${name} is no topic name`, mend: 'use up to 249 of a-z A-Z 0-9 . _ -', atKey: true })
+  }
+  const { replicas, partitions } = topic
+  const factor = topic['replication-factor']
+  if (replicas !== undefined && (partitions !== undefined || factor !== undefined)) {
+    problems.push({ path: [...path, 'replicas'], message: 'replicas say already how many partitions and replicas there are', mend: 'leave partitions and replication-factor out' })
+  }
+  if (factor !== undefined && factor > brokers) {
+    problems.push({ path: [...path, 'replication-factor'], message: `replication factor ${factor} needs ${factor} brokers, there are ${brokers}` })
+  }
+  replicas?.forEach((list, index) => {
+    for (const id of list) {
+      if (id > brokers) problems.push({ path: [...path, 'replicas', index], message: `no such broker b${id}`, mend: `brokers are b1 to b${brokers}` })
+    }
+    if (new Set(list).size < list.length) problems.push({ path: [...path, 'replicas', index], message: 'a broker holds one replica of a partition' })
+    if (list.length !== replicas[0]?.length) problems.push({ path: [...path, 'replicas', index], message: 'all partitions of a topic have the same number of replicas' })
+  })
+  addAt([...path, 'config'], checkTopicConfig(topic.config), problems)
+  return {
+    config: topic.config,
+    ...(replicas !== undefined && { replicas }),
+    ...(partitions !== undefined && { partitions }),
+    ...(factor !== undefined && { replicationFactor: factor }),
+  }
+}
+
+/** Checks and resolves `clients`. Kafka settings stand next to a client's own keys. */
+export function readClients(surface: ScenarioSurface, problems: ScenarioProblem[]): Record<string, ClientSpec> {
+  const clients: Record<string, ClientSpec> = {}
+  for (const [name, client] of Object.entries(surface.clients)) {
+    const path = ['clients', name]
+    if (!/^[a-zA-Z][a-zA-Z0-9_-]*$/.test(name) || /^[bcz][0-9]+$/.test(name) || name === 'admin') {
+      problems.push({ path, message: `${name} cannot be a client's name`, mend: 'use a letter and then letters, digits, - or _; b1, c1, z1 and admin are taken', atKey: true })
+    }
+    clients[name] = isProducer(client) ? readProducer(client, path, surface, problems) : readConsumer(client, path, surface, problems)
+  }
+  return clients
+}
+
+type ProducerSurface = Extract<Clients[string], { produce: string }>
+type ConsumerSurface = Exclude<Clients[string], ProducerSurface>
+
+function isProducer(client: Clients[string]): client is ProducerSurface {
+  return 'produce' in client
+}
+
+function readProducer(client: ProducerSurface, path: readonly string[], surface: ScenarioSurface, problems: ScenarioProblem[]): ClientSpec {
+  checkTopic(client.produce, [...path, 'produce'], surface, problems)
+  checkPartitions(client.produce, client.partition === undefined ? [] : [client.partition], [...path, 'partition'], surface, problems)
+  const config = settings(client, PRODUCER_KEYS, PRODUCER_CONFIG, path, problems)
+  addAt(path, problemsIn(() => parseProducerConfig(config)), problems, config)
+  if (client.every === 0 && client.count === undefined) {
+    problems.push({ path: [...path, 'every'], message: 'records without end and without pause never stop', mend: 'give count, or every above 0' })
+  }
+  return {
+    kind: 'produce',
+    topic: client.produce,
+    every: client.every,
+    keys: client.keys,
+    bytes: client.bytes,
+    start: client.start,
+    config,
+    ...(client.count !== undefined && { count: client.count }),
+    ...(client.partition !== undefined && { partition: client.partition }),
+  }
+}
+
+function readConsumer(client: ConsumerSurface, path: readonly string[], surface: ScenarioSurface, problems: ScenarioProblem[]): ClientSpec {
+  checkTopic(client.consume, [...path, 'consume'], surface, problems)
+  checkPartitions(client.consume, client.partitions ?? [], [...path, 'partitions'], surface, problems)
+  const config = settings(client, CONSUMER_KEYS, CONSUMER_CONFIG, path, problems)
+  addAt(path, problemsIn(() => parseConsumerConfig(config)), problems, config)
+  return {
+    kind: 'consume',
+    topic: client.consume,
+    pause: client.pause,
+    start: client.start,
+    config,
+    ...(client.partitions !== undefined && { partitions: client.partitions }),
+  }
+}
+
+/** The Kafka settings among a client's keys. */
+function settings(
+  client: Readonly<Record<string, unknown>>,
+  keys: readonly string[],
+  known: Readonly<Record<string, unknown>>,
+  path: readonly string[],
+  problems: ScenarioProblem[],
+): Record<string, string | number | boolean> {
+  const config: Record<string, string | number | boolean> = {}
+  for (const [key, value] of Object.entries(client)) {
+    if (keys.includes(key)) continue
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') config[key] = value
+    else problems.push({ path: [...path, key], message: `${key}: expected one value` })
+    // parse…Config names unknown settings; a near miss of a key of ours is told here.
+    const near = Object.hasOwn(known, key) ? undefined : nearest(key, keys)
+    if (near !== undefined) {
+      delete config[key]
+      problems.push({ path: [...path, key], message: `unknown key ${key}`, mend: `did you mean ${near}?`, atKey: true })
+    }
+  }
+  return config
+}
+
+function checkTopic(topic: string, path: readonly PropertyKey[], surface: ScenarioSurface, problems: ScenarioProblem[]): void {
+  const known = [...Object.keys(surface.cluster.topics), ...createdTopics(surface)]
+  if (!known.includes(topic)) problems.push(stranger(path, topic, known, 'topic'))
+}
+
+function checkPartitions(topic: string, partitions: readonly number[], path: readonly PropertyKey[], surface: ScenarioSurface, problems: ScenarioProblem[]): void {
+  const spec = surface.cluster.topics[topic]
+  if (spec === undefined) return
+  const count = spec.replicas?.length ?? spec.partitions ?? 1
+  for (const partition of partitions) {
+    if (partition >= count) problems.push({ path, message: `${topic} has partitions 0 to ${count - 1}, not ${partition}` })
+  }
+}
+
+/** Topics that create-topic steps bring. */
+function createdTopics(surface: ScenarioSurface): string[] {
+  return surface.steps.flatMap((step) => {
+    const argument = step['create-topic'] as { name?: unknown } | undefined
+    return typeof argument?.name === 'string' ? [argument.name] : []
+  })
+}
+
+function stranger(path: readonly PropertyKey[], name: string, known: readonly string[], what = 'node'): ScenarioProblem {
+  const near = nearest(name, known)
+  return { path, message: `no such ${what} ${name}`, mend: near ? `did you mean ${near}?` : `known are ${known.join(', ') || 'none'}`, atKey: true }
+}
+
+/** Puts problems of a table of settings at the setting's own key where it stands in the file. */
+function addAt(path: readonly PropertyKey[], found: readonly Problem[], problems: ScenarioProblem[], own?: Readonly<Record<string, unknown>>): void {
+  for (const problem of found) {
+    const setting = /([a-z0-9]+(?:\.[a-z0-9]+)+|acks|retries)/.exec(problem.message)?.[1]
+    const key = setting !== undefined && (own === undefined || setting in own) ? [setting] : []
+    problems.push({ path: [...path, ...key], message: problem.message, atKey: true, ...(problem.mend && { mend: problem.mend }) })
+  }
+}
+
+function problemsIn(parse: () => unknown): readonly Problem[] {
+  try {
+    parse()
+    return []
+  } catch (error) {
+    if (error instanceof UsageError) return error.problems
+    throw error
+  }
+}
+
+function names(letter: string, count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `${letter}${i + 1}`)
+}

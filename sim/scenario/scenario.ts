@@ -1,0 +1,126 @@
+/**
+ * A scenario as data: what YAML and TypeScript files are read into, and all that a run needs besides its seed.
+ *
+ * Plain and serialisable: it crosses to worker threads, is written back as YAML by the shrinker, and its fingerprint binds a
+ * token to it. Durations are microseconds; names are as the user wrote them and were checked by the loader.
+ * Times of steps, clients and expectations count from the moment the cluster is ready (its topics led, their ISR full).
+ */
+
+import type { ClusterSpec, RawConfig } from '../cluster/cluster-spec.js'
+import type { Micros } from '../kernel/units.js'
+
+export interface Scenario {
+  readonly version: 1
+  readonly name: string
+  /** Why the story is told; the first comment of the file. */
+  readonly description: string
+  readonly cluster: ClusterSpec
+  readonly clients: Readonly<Record<string, ClientSpec>>
+  /** In the order of the file; a step's number in reports is its index + 1. */
+  readonly steps: readonly Step[]
+  readonly expect: Expectations
+  readonly run: RunSpec
+}
+
+export type ClientSpec = ProducerSpec | ConsumerSpec
+
+interface ClientBase {
+  /** When the client starts. */
+  readonly start: Micros
+  /** Client settings under Kafka's names (`linger.ms`, `enable.idempotence`, …). */
+  readonly config: RawConfig
+}
+
+export interface ProducerSpec extends ClientBase {
+  readonly kind: 'produce'
+  readonly topic: string
+  /** Send to this partition only; otherwise the partitioner decides. */
+  readonly partition?: number
+  /** Records in all; without it, until the run ends. */
+  readonly count?: number
+  readonly every: Micros
+  /** Distinct keys, used in turn; 0 for records without a key. */
+  readonly keys: number
+  /** Size of each value. */
+  readonly bytes: number
+}
+
+export interface ConsumerSpec extends ClientBase {
+  readonly kind: 'consume'
+  readonly topic: string
+  /** Partitions assigned by hand; all of the topic when missing. */
+  readonly partitions?: readonly number[]
+  /** Time the application takes for what a poll returned. */
+  readonly pause: Micros
+}
+
+/** One fault or operation. `argument` has the shape that its kind declares. */
+export interface Step {
+  readonly kind: string
+  readonly argument: unknown
+  readonly trigger: Trigger
+  /** How long a fault lasts; without it, to the end of the run (or it needs no end). */
+  readonly lasts?: Micros
+  /** 1-based line of the step in its file, for reports. */
+  readonly line?: number
+}
+
+export type Trigger =
+  | { readonly type: 'at'; readonly time: Micros }
+  /** At a time drawn from the seed. */
+  | { readonly type: 'between'; readonly from: Micros; readonly to: Micros }
+  /** Again and again from `from` on, `times` times at most. */
+  | { readonly type: 'every'; readonly period: Micros; readonly from: Micros; readonly times?: number }
+  /** `after` the first event that matches. */
+  | { readonly type: 'when'; readonly pattern: EventPattern; readonly after: Micros }
+
+/** Which trace event starts a step: a named pattern and its conditions, as the user wrote them. */
+export interface EventPattern {
+  readonly name: string
+  readonly subject: string
+  readonly conditions: Readonly<Record<string, string | number | boolean>>
+}
+
+export interface Expectations {
+  /** Oracles that must hold, whatever the configuration promises. */
+  readonly always: readonly string[]
+  readonly eventually: readonly EventualExpectation[]
+  /** Measures at the end of each run. */
+  readonly end: readonly MeasureExpectation[]
+  /** Measures that hold in at least one of the seeds. */
+  readonly sometimes: readonly MeasureExpectation[]
+  /** Oracles whose violation is what the story shows: at least one of these must fail, and does not fail the run. */
+  readonly violated: readonly string[]
+}
+
+export interface EventualExpectation {
+  /** `isr(orders-0)`, `leader(orders-0)`, `p1.acked`, … */
+  readonly measure: string
+  readonly comparison: Comparison
+  /** From the end of the last fault (or from ready). */
+  readonly within: Micros
+}
+
+export interface MeasureExpectation {
+  readonly measure: string
+  readonly comparison: Comparison
+}
+
+export interface Comparison {
+  readonly operator: '=' | '!=' | '<' | '<=' | '>' | '>='
+  readonly value: MeasureValue
+}
+
+export type MeasureValue = number | string | boolean | readonly string[]
+
+export interface RunSpec {
+  /** How long after ready. */
+  readonly until: Micros
+  /** Seeds of a plain `samsa run`. */
+  readonly seeds: number
+  /** Run this one seed instead: in saved failures. */
+  readonly seed?: number
+  readonly wire: 'reference' | 'bytes'
+  /** Bound of the liveness oracle: recovery after the last fault ended. */
+  readonly settle: Micros
+}

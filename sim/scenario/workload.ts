@@ -1,0 +1,114 @@
+/**
+ * The applications of a scenario: programs that produce and consume, each on a node of its own.
+ *
+ * A producer hands over one record every `every`, whatever became of the ones before. A consumer polls without end and takes `pause` for
+ * what a poll returned. What an application must remember over a crash of its own process (the number of the next
+ * record) is kept outside it, as a database would.
+ */
+
+import { Consumer } from '../client/consumer.js'
+import { parseConsumerConfig } from '../client/consumer-config.js'
+import { Producer, type ProducerRecord } from '../client/producer.js'
+import { parseProducerConfig } from '../client/producer-config.js'
+import { encode } from '../client/workload-record.js'
+import type { Boot, Env, Program } from '../kernel/env.js'
+import type { NodeName } from '../kernel/names.js'
+import { MICROS_PER_MS } from '../kernel/units.js'
+import type { WireMode } from '../wire/frame.js'
+import type { ClientSpec, ConsumerSpec, ProducerSpec } from './scenario.js'
+
+/** What survives the application's process. */
+interface Memory {
+  next: number
+}
+
+/** The program of client `name`. `bootstrap` are the brokers that it knows at first. */
+export function bootWorkload(name: string, spec: ClientSpec, bootstrap: readonly NodeName[], partitions: number, wire: WireMode): Boot {
+  const memory: Memory = { next: 0 }
+  if (spec.kind === 'produce') return (env) => new ProducerProgram(env, name, spec, bootstrap, wire, memory)
+  return (env) => new ConsumerProgram(env, spec, bootstrap, partitions, wire)
+}
+
+class ProducerProgram implements Program {
+  readonly #env: Env
+  readonly #name: string
+  readonly #spec: ProducerSpec
+  readonly #producer: Producer
+  readonly #memory: Memory
+  readonly #keys: readonly Uint8Array[]
+  #stopping = false
+
+  constructor(env: Env, name: string, spec: ProducerSpec, bootstrap: readonly NodeName[], wire: WireMode, memory: Memory) {
+    this.#env = env
+    this.#name = name
+    this.#spec = spec
+    this.#memory = memory
+    this.#producer = new Producer(env, parseProducerConfig(spec.config), bootstrap, { wire })
+    this.#keys = Array.from({ length: spec.keys }, (_, i) => encode(`k${i}`))
+    this.#tick()
+  }
+
+  stop(done: () => void): void {
+    this.#stopping = true
+    this.#producer.close(done)
+  }
+
+  #tick(): void {
+    const { count = Infinity, every } = this.#spec
+    if (this.#stopping || this.#memory.next >= count) return
+    if (every === 0) {
+      while (this.#memory.next < count) this.#send(this.#memory.next++)
+      return
+    }
+    this.#send(this.#memory.next++)
+    this.#env.after(every / MICROS_PER_MS, () => this.#tick())
+  }
+
+  #send(number: number): void {
+    const id = `${this.#name}/${number}`
+    const { topic, partition, keys, bytes } = this.#spec
+    const record: ProducerRecord = {
+      topic,
+      id,
+      value: encode(id, bytes),
+      ...(keys > 0 && { key: this.#keys[number % keys] as Uint8Array }),
+      ...(partition !== undefined && { partition }),
+    }
+    this.#producer.send(record, ignore)
+  }
+}
+
+/** What became of a record stands in the trace; the application does nothing about it. */
+function ignore(): void {}
+
+/** How long a poll waits for records before it is done with none. */
+const POLL_TIMEOUT_MS = 1_000
+
+class ConsumerProgram implements Program {
+  readonly #env: Env
+  readonly #spec: ConsumerSpec
+  readonly #consumer: Consumer
+  #stopping = false
+
+  constructor(env: Env, spec: ConsumerSpec, bootstrap: readonly NodeName[], partitions: number, wire: WireMode) {
+    this.#env = env
+    this.#spec = spec
+    this.#consumer = new Consumer(env, parseConsumerConfig(spec.config), bootstrap, { wire })
+    const assigned = spec.partitions ?? Array.from({ length: partitions }, (_, i) => i)
+    this.#consumer.assign(assigned.map((index) => ({ topic: spec.topic, index })))
+    this.#poll()
+  }
+
+  stop(done: () => void): void {
+    this.#stopping = true
+    this.#consumer.close(done)
+  }
+
+  #poll(): void {
+    if (this.#stopping) return
+    this.#consumer.poll(() => {
+      if (this.#spec.pause === 0) this.#poll()
+      else this.#env.after(this.#spec.pause / MICROS_PER_MS, () => this.#poll())
+    }, POLL_TIMEOUT_MS)
+  }
+}

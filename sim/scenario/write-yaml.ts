@@ -1,0 +1,139 @@
+/**
+ * A scenario written back as a file: what failures are saved as, and what the shrinker gives.
+ *
+ * Reading the text again gives the same scenario (a test holds this), so a saved failure survives changes to whatever generated it.
+ */
+
+import { stringify } from 'yaml'
+import { formatDuration } from '../kernel/quantity.js'
+import type { ClusterSpec, TopicSpec } from '../cluster/cluster-spec.js'
+import type { ClientSpec, Comparison, EventualExpectation, MeasureExpectation, Scenario, Step, Trigger } from './scenario.js'
+
+type Plain = Record<string, unknown>
+
+/** The scenario as YAML text; `remarks` become its first comment, in front of the description. */
+export function writeYaml(scenario: Scenario, remarks: readonly string[] = []): string {
+  const comment = [...remarks, ...(scenario.description === '' ? [] : scenario.description.split('\n'))]
+  const head = comment.map((line) => `# ${line}`.trimEnd())
+  return [...head, ...(head.length > 0 ? [''] : []), stringify(plainOf(scenario), { lineWidth: 120 })].join('\n')
+}
+
+/** The plain object that `readScenario` takes. */
+export function plainOf(scenario: Scenario): Plain {
+  const { clients, steps, expect, run } = scenario
+  return {
+    version: 1,
+    name: scenario.name,
+    cluster: plainCluster(scenario.cluster),
+    ...(Object.keys(clients).length > 0 && { clients: mapValues(clients, plainClient) }),
+    ...(steps.length > 0 && { steps: steps.map(plainStep) }),
+    expect: {
+      ...(expect.always.length > 0 && { always: expect.always }),
+      ...(expect.violated.length > 0 && { violated: expect.violated }),
+      ...(expect.eventually.length > 0 && { eventually: expect.eventually.map(plainEventual) }),
+      ...(expect.end.length > 0 && { end: plainMeasures(expect.end) }),
+      ...(expect.sometimes.length > 0 && { sometimes: plainMeasures(expect.sometimes) }),
+    },
+    run: {
+      until: formatDuration(run.until),
+      ...(run.seed === undefined ? { seeds: run.seeds } : { seed: run.seed }),
+      ...(run.wire !== 'reference' && { wire: run.wire }),
+      settle: formatDuration(run.settle),
+    },
+  }
+}
+
+function plainCluster(cluster: ClusterSpec): Plain {
+  const { network } = cluster
+  const latency = network.latency && [formatDuration(network.latency.from), formatDuration(network.latency.to)]
+  return {
+    mode: cluster.mode,
+    brokers: cluster.brokers,
+    controllers: cluster.controllers,
+    ...filled('config', cluster.config),
+    ...filled('nodes', cluster.nodes),
+    ...filled('racks', cluster.racks),
+    ...filled('topics', mapValues(cluster.topics, plainTopic)),
+    ...filled('features', cluster.features),
+    ...filled('network', { ...(latency && { latency }), ...(network.bandwidth !== undefined && { bandwidth: network.bandwidth }) }),
+  }
+}
+
+function plainTopic(topic: TopicSpec): Plain {
+  return {
+    ...(topic.replicas && { replicas: topic.replicas.map((ids) => ids.map((id) => `b${id}`)) }),
+    ...(topic.partitions !== undefined && { partitions: topic.partitions }),
+    ...(topic.replicationFactor !== undefined && { 'replication-factor': topic.replicationFactor }),
+    ...filled('config', topic.config),
+  }
+}
+
+function plainClient(client: ClientSpec): Plain {
+  const start = client.start > 0 ? { start: formatDuration(client.start) } : {}
+  if (client.kind === 'consume') {
+    return {
+      consume: client.topic,
+      ...(client.partitions && { partitions: client.partitions }),
+      ...(client.pause > 0 && { pause: formatDuration(client.pause) }),
+      ...start,
+      ...client.config,
+    }
+  }
+  return {
+    produce: client.topic,
+    ...(client.partition !== undefined && { partition: client.partition }),
+    ...(client.count !== undefined && { count: client.count }),
+    every: formatDuration(client.every),
+    ...(client.keys > 0 && { keys: client.keys }),
+    bytes: client.bytes,
+    ...start,
+    ...client.config,
+  }
+}
+
+function plainStep(step: Step): Plain {
+  return {
+    [step.kind]: step.argument,
+    ...plainTrigger(step.trigger),
+    ...(step.lasts !== undefined && { for: formatDuration(step.lasts) }),
+  }
+}
+
+function plainTrigger(trigger: Trigger): Plain {
+  switch (trigger.type) {
+    case 'at':
+      return { at: formatDuration(trigger.time) }
+    case 'between':
+      return { between: [formatDuration(trigger.from), formatDuration(trigger.to)] }
+    case 'every':
+      return {
+        every: formatDuration(trigger.period),
+        from: formatDuration(trigger.from),
+        ...(trigger.times !== undefined && { times: trigger.times }),
+      }
+    case 'when': {
+      const { name, subject, conditions } = trigger.pattern
+      return { when: { [name]: subject, ...conditions }, ...(trigger.after > 0 && { after: formatDuration(trigger.after) }) }
+    }
+  }
+}
+
+function plainEventual({ measure, comparison, within }: EventualExpectation): Plain {
+  return { [measure]: plainComparison(comparison), within: formatDuration(within) }
+}
+
+function plainMeasures(expectations: readonly MeasureExpectation[]): Plain {
+  return Object.fromEntries(expectations.map(({ measure, comparison }) => [measure, plainComparison(comparison)]))
+}
+
+function plainComparison({ operator, value }: Comparison): unknown {
+  return operator === '=' ? value : `${operator} ${String(value)}`
+}
+
+function filled(key: string, value: Plain | Readonly<Record<string, unknown>>): Plain {
+  return Object.keys(value).length > 0 ? { [key]: value } : {}
+}
+
+function mapValues<T>(values: Readonly<Record<string, T>>, map: (value: T) => unknown): Plain {
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, map(value)]))
+}

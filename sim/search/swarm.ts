@@ -1,0 +1,163 @@
+/**
+ * Random scenarios from seeds: the swarm.
+ *
+ * Swarm testing (Groce et al., 2012): each scenario draws first which kinds of faults it may use at all, then uses those, so that rare
+ * combinations come up that an even mix would drown. The `safe` profile stays within what Kafka promises to survive: replication
+ * factor 3, acks=all, min.insync.replicas 2, no unclean election, and at most one broker whose disk may lose what it accepted. There any
+ * violation is a defect of the code. Every scenario ends with a calm long enough to judge recovery.
+ */
+
+import { assert } from '../kernel/errors.js'
+import { formatDuration } from '../kernel/quantity.js'
+import { Random } from '../kernel/random.js'
+import { millis, seconds, type Micros } from '../kernel/units.js'
+import { readScenario } from '../scenario/read-scenario.js'
+import type { Scenario } from '../scenario/scenario.js'
+
+type Plain = Record<string, unknown>
+
+interface Draw {
+  readonly random: Random
+  readonly brokers: readonly string[]
+  readonly controllers: readonly string[]
+  readonly partitions: readonly string[]
+  /** The one broker whose disk may lose data. */
+  readonly lossy: string
+}
+
+/** Faults begin within this time after ready. */
+const STORM: Micros = seconds(40)
+const LONGEST_FAULT: Micros = seconds(15)
+/** From the end of the last fault to the end of the run. */
+const CALM: Micros = seconds(75)
+
+/** The scenario of one seed, within what the configuration promises. */
+export function safeSwarm(seed: number): Scenario {
+  const random = new Random(`swarm/${seed}`)
+  const brokers = names('b', random.weighted([[6, 3], [2, 4], [2, 5]]))
+  const controllers = names('c', random.weighted([[7, 3], [2, 1], [2, 5]]))
+  const partitionCount = random.between(1, 3)
+  const partitions = Array.from({ length: partitionCount }, (_, i) => `orders-${i}`)
+  const draw: Draw = { random, brokers, controllers, partitions, lossy: random.pick(brokers) }
+  const kinds = FAULTS.filter(() => random.chance(0.45))
+  const chosen = kinds.length > 0 ? kinds : [random.pick(FAULTS)]
+  const steps = Array.from({ length: random.between(1, 10) }, () => stepOf(random.pick(chosen), draw))
+  const surface = {
+    version: 1,
+    name: `swarm ${seed}`,
+    cluster: {
+      brokers: brokers.length,
+      controllers: controllers.length,
+      config: serverConfig(random),
+      topics: { orders: { partitions: partitionCount, 'replication-factor': 3 } },
+    },
+    clients: clients(random),
+    steps,
+    expect: { always: ['acked-records-survive', 'recovers'] },
+    run: { until: formatDuration(STORM + LONGEST_FAULT + CALM), settle: '60s', wire: random.chance(0.1) ? 'bytes' : 'reference' },
+  }
+  const read = readScenario(surface)
+  assert('scenario' in read, 'swarm: invalid scenario', { surface, problems: 'problems' in read ? read.problems : [] })
+  return read.scenario
+}
+
+function serverConfig(random: Random): Plain {
+  return {
+    'min.insync.replicas': 2,
+    'unclean.leader.election.enable': false,
+    'replica.lag.time.max.ms': random.pick([500, 2_000, 10_000, 30_000]),
+    ...(random.chance(0.4) && { 'log.segment.bytes': random.pick([1_048_576, 16_384, 4_096]) }),
+    ...(random.chance(0.3) && { 'broker.session.timeout.ms': random.pick([3_000, 6_000, 18_000]), 'broker.heartbeat.interval.ms': 1_000 }),
+    ...(random.chance(0.2) && { 'log.flush.interval.messages': random.pick([1, 10, 100]) }),
+    ...(random.chance(0.3) && { 'num.replica.fetchers': random.pick([1, 2, 4]) }),
+  }
+}
+
+function clients(random: Random): Plain {
+  const all: Plain = {}
+  const producers = random.between(1, 3)
+  for (let i = 1; i <= producers; i++) {
+    all[`p${i}`] = {
+      produce: 'orders',
+      acks: 'all',
+      every: formatDuration(millis(random.pick([5, 20, 50, 200]))),
+      ...(random.chance(0.5) && { keys: random.between(1, 20) }),
+      ...(random.chance(0.3) && { 'linger.ms': random.pick([0, 20, 100]) }),
+      ...(random.chance(0.3) && { 'delivery.timeout.ms': random.pick([5_000, 15_000]), 'request.timeout.ms': random.pick([1_000, 3_000]) }),
+      ...(random.chance(0.3) && { bytes: random.pick([10, 500, 2_000]) }),
+    }
+  }
+  const consumers = random.between(0, 2)
+  for (let i = 1; i <= consumers; i++) {
+    all[`r${i}`] = { consume: 'orders', 'auto.offset.reset': 'earliest', ...(random.chance(0.3) && { pause: formatDuration(millis(random.pick([10, 100]))) }) }
+  }
+  return all
+}
+
+type FaultOf = (draw: Draw) => { readonly step: Plain; readonly lasts: boolean }
+
+const FAULTS: readonly FaultOf[] = [
+  ({ random, brokers, controllers }) => ({ step: { kill: anyNode(random, brokers, controllers) }, lasts: true }),
+  ({ partitions, random }) => ({ step: { kill: `leader(${random.pick(partitions)})` }, lasts: true }),
+  () => ({ step: { kill: 'controller' }, lasts: true }),
+  ({ lossy }) => ({ step: { 'power-loss': lossy }, lasts: true }),
+  // Controllers sync before anything counts: they may lose power together.
+  ({ random, controllers }) => ({ step: { 'power-loss': random.sample(controllers, random.between(1, controllers.length)) }, lasts: true }),
+  ({ random, brokers, controllers }) => ({ step: { pause: anyNode(random, brokers, controllers) }, lasts: true }),
+  ({ random, brokers, controllers }) => ({ step: { stop: anyNode(random, brokers, controllers) }, lasts: true }),
+  ({ lossy }) => ({ step: { wipe: lossy }, lasts: true }),
+  ({ random, brokers, controllers }) => ({ step: { partition: twoSides(random, [...brokers, ...controllers]) }, lasts: true }),
+  ({ random, brokers, controllers }) => ({ step: { isolate: anyNode(random, brokers, controllers) }, lasts: true }),
+  ({ random, brokers, controllers }) => {
+    const [from, to] = twoSides(random, [...brokers, ...controllers])
+    return { step: { 'one-way': { from, to } }, lasts: true }
+  },
+  ({ random, brokers, controllers }) => ({
+    step: { latency: { on: anyNode(random, brokers, controllers), add: `${random.pick([5, 50, 500, 3_000])}ms`, jitter: `${random.pick([0, 10, 100])}ms` } },
+    lasts: true,
+  }),
+  ({ random, brokers, controllers }) => ({ step: { loss: { on: anyNode(random, brokers, controllers), rate: random.pick(['1%', '10%', '40%']) } }, lasts: true }),
+  ({ random, brokers, controllers }) => ({ step: { bandwidth: { on: anyNode(random, brokers, controllers), limit: random.pick(['20KB', '1MB']) } }, lasts: true }),
+  ({ random, brokers, controllers }) => ({ step: { stall: anyNode(random, brokers, controllers) }, lasts: true }),
+  ({ random, brokers, controllers }) => ({ step: { reset: anyNode(random, brokers, controllers) }, lasts: false }),
+  ({ random, brokers }) => ({ step: { drop: { ...message(random), from: random.pick(brokers), times: random.between(1, 5) } }, lasts: true }),
+  ({ random }) => ({ step: { delay: { ...message(random), by: `${random.pick([50, 500, 5_000])}ms`, times: random.between(1, 20) } }, lasts: true }),
+  ({ random, brokers, controllers }) => ({ step: { 'disk-slow': { on: anyNode(random, brokers, controllers), by: `${random.pick([5, 50, 500])}ms` } }, lasts: true }),
+  ({ random, brokers, controllers }) => ({ step: { 'disk-hang': anyNode(random, brokers, controllers) }, lasts: true }),
+  ({ lossy }) => ({ step: { 'disk-lie': lossy }, lasts: true }),
+  ({ lossy, random, partitions }) => ({
+    step: { 'disk-corrupt': { on: lossy, partition: random.pick(partitions), where: random.pick(['head', 'middle', 'tail']), bytes: random.between(1, 64) } },
+    lasts: false,
+  }),
+  ({ random, brokers, controllers }) => ({ step: { 'clock-jump': { on: anyNode(random, brokers, controllers), by: `${random.pick(['-', ''])}${random.pick([1, 10, 3_600])}s` } }, lasts: false }),
+  ({ random, brokers, controllers }) => ({ step: { 'clock-drift': { on: anyNode(random, brokers, controllers), ppm: random.pick([-50_000, -500, 500, 50_000]) } }, lasts: true }),
+  ({ random, brokers, controllers }) => ({ step: { 'clock-skew': { on: anyNode(random, brokers, controllers), by: `${random.pick([-20, 20])}s` } }, lasts: true }),
+]
+
+function stepOf(fault: FaultOf, draw: Draw): Plain {
+  const { random } = draw
+  const { step, lasts } = fault(draw)
+  const at = { at: formatDuration(millis(random.between(0, STORM / 1_000))) }
+  if (!lasts) return { ...step, ...at }
+  const longest = random.pick([millis(200), seconds(2), seconds(8), LONGEST_FAULT])
+  return { ...step, ...at, for: formatDuration(millis(random.between(50, longest / 1_000))) }
+}
+
+function anyNode(random: Random, brokers: readonly string[], controllers: readonly string[]): string {
+  return random.pick(random.chance(0.65) ? brokers : controllers)
+}
+
+function twoSides(random: Random, nodes: readonly string[]): [string[], string[]] {
+  const cut = random.between(1, nodes.length - 1)
+  const mixed = random.shuffle(nodes)
+  return [mixed.slice(0, cut), mixed.slice(cut)]
+}
+
+function message(random: Random): Plain {
+  const api = random.pick(['Fetch', 'Fetch', 'Produce', 'AlterPartition', 'BrokerHeartbeat', 'BrokerRegistration', 'Vote', 'Metadata', 'InitProducerId', 'BeginQuorumEpoch'])
+  return random.chance(0.5) ? { request: api } : { response: api }
+}
+
+function names(letter: string, count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `${letter}${i + 1}`)
+}
