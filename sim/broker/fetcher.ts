@@ -173,8 +173,8 @@ export class ReplicaFetcher {
     if (size === 0 && forgottenTopicsData.length === 0) return undefined
     return {
       clusterId: null,
-      // The first is what versions before 15 carry.
-      replicaId: brokerId,
+      // Versions before 15 carried the id here.
+      replicaId: -1,
       replicaState: { replicaId: brokerId, replicaEpoch: brokerEpoch() },
       maxWaitMs: config['replica.fetch.wait.max.ms'],
       minBytes: config['replica.fetch.min.bytes'],

@@ -53,7 +53,8 @@ interface Call {
   disconnected(): boolean
 }
 
-type CallOutcome = { readonly is: 'done' } | { readonly is: 'error'; readonly error: ErrorCode } | { readonly is: 'disconnected' }
+type CallOutcome =
+  { readonly is: 'done' } | { readonly is: 'error'; readonly error: ErrorCode } | { readonly is: 'disconnected' }
 
 export class AdminCalls {
   readonly #env: Env
@@ -164,7 +165,11 @@ export class AdminCalls {
     if (this.#closing !== undefined) waitMs = Math.min(waitMs, this.#closing.deadlineMs - nowMs)
     this.#timer?.cancel()
     // An admin client without calls renews nothing: whoever calls next will have it done.
-    const idle = this.#pending.length === 0 && this.#assigned.size === 0 && this.#inFlight.size === 0 && this.#closing === undefined
+    const idle =
+      this.#pending.length === 0 &&
+      this.#assigned.size === 0 &&
+      this.#inFlight.size === 0 &&
+      this.#closing === undefined
     this.#timer = idle || waitMs === Infinity ? undefined : this.#env.after(Math.max(waitMs, 1), this.#onTimer)
   }
 

@@ -26,7 +26,13 @@ export class AdminOperation<T> {
   #finished = false
 
   /** @param parts what must succeed or fail before the operation is done */
-  constructor(env: Env, id: number, operation: string, parts: readonly string[], done: (result: AdminResult<T>) => void) {
+  constructor(
+    env: Env,
+    id: number,
+    operation: string,
+    parts: readonly string[],
+    done: (result: AdminResult<T>) => void,
+  ) {
     this.#env = env
     this.#id = id
     this.#operation = operation

@@ -57,7 +57,11 @@ export interface ConfigResource {
 }
 
 export interface ConfigChange extends ConfigResource {
-  readonly changes: readonly { readonly name: string; readonly op: keyof typeof CONFIG_OPERATIONS; readonly value?: string }[]
+  readonly changes: readonly {
+    readonly name: string
+    readonly op: keyof typeof CONFIG_OPERATIONS
+    readonly value?: string
+  }[]
 }
 
 export interface ListedOffset {
@@ -94,7 +98,12 @@ export class Admin {
   #nextId = 1
 
   /** @param config as `parseAdminConfig` gives it */
-  constructor(env: Env, config: AdminConfig, bootstrap: readonly NodeName[], options: { readonly wire?: WireMode } = {}) {
+  constructor(
+    env: Env,
+    config: AdminConfig,
+    bootstrap: readonly NodeName[],
+    options: { readonly wire?: WireMode } = {},
+  ) {
     this.#env = env
     this.#apiTimeoutMs = config['default.api.timeout.ms']
     this.#calls = new AdminCalls(env, config, bootstrap, options.wire)
@@ -103,7 +112,11 @@ export class Admin {
   // ── topics ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   createTopics(topics: readonly NewTopic[], done: Done<CreatedTopic>): void {
-    const operation = this.#begin('create-topic', topics.map((topic) => topic.name), done)
+    const operation = this.#begin(
+      'create-topic',
+      topics.map((topic) => topic.name),
+      done,
+    )
     this.#controllerCall(operation, {
       api: 'CreateTopics',
       request: (timeoutMs) => ({ topics: topics.map(creatableTopic), timeoutMs, validateOnly: false }),
@@ -120,8 +133,13 @@ export class Admin {
     const operation = this.#begin('delete-topic', topics, done)
     this.#controllerCall(operation, {
       api: 'DeleteTopics',
-      request: (timeoutMs) => ({ topics: topics.map((name) => ({ name, topicId: ZERO_UUID })), topicNames: [], timeoutMs }),
-      take: (response) => each(response.responses, (topic) => operation.answered(topic.name ?? '', topic.errorCode, undefined)),
+      request: (timeoutMs) => ({
+        topics: topics.map((name) => ({ name, topicId: ZERO_UUID })),
+        topicNames: [],
+        timeoutMs,
+      }),
+      take: (response) =>
+        each(response.responses, (topic) => operation.answered(topic.name ?? '', topic.errorCode, undefined)),
       errors: (response) => response.responses.map((topic) => topic.errorCode),
     })
   }
@@ -146,18 +164,24 @@ export class Admin {
 
   describeTopics(topics: readonly string[], done: Done<TopicDescription>): void {
     const operation = this.#begin('describe-topic', topics, done)
-    this.#call(operation, 'Metadata', 'least loaded', () => metadataRequest(topics, false), (response) => {
-      for (const topic of response.topics) {
-        const partitions = topic.partitions.map(({ partitionIndex, leaderId, replicaNodes, isrNodes }) => ({
-          index: partitionIndex,
-          leader: leaderId,
-          replicas: replicaNodes,
-          isr: isrNodes,
-        }))
-        operation.answered(topic.name ?? '', topic.errorCode, { topicId: topic.topicId, partitions })
-      }
-      return undefined
-    })
+    this.#call(
+      operation,
+      'Metadata',
+      'least loaded',
+      () => metadataRequest(topics, false),
+      (response) => {
+        for (const topic of response.topics) {
+          const partitions = topic.partitions.map(({ partitionIndex, leaderId, replicaNodes, isrNodes }) => ({
+            index: partitionIndex,
+            leader: leaderId,
+            replicas: replicaNodes,
+            isr: isrNodes,
+          }))
+          operation.answered(topic.name ?? '', topic.errorCode, { topicId: topic.topicId, partitions })
+        }
+        return undefined
+      },
+    )
   }
 
   // ── partitions ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -166,9 +190,7 @@ export class Admin {
   electLeaders(kind: 'preferred' | 'unclean', partitions: readonly string[] | undefined, done: Done<void>): void {
     const operation = this.#begin<void>(`elect-leaders ${kind}`, partitions ?? [], done)
     const topicPartitions =
-      partitions === undefined
-        ? null
-        : byTopic(partitions).map(([topic, indexes]) => ({ topic, partitions: indexes }))
+      partitions === undefined ? null : byTopic(partitions).map(([topic, indexes]) => ({ topic, partitions: indexes }))
     const electionType = kind === 'preferred' ? 0 : 1
     this.#call(
       operation,
@@ -178,7 +200,8 @@ export class Admin {
       (response) => {
         if (response.errorCode !== Errors.NONE) return response.errorCode
         for (const { topic, partitionResult } of response.replicaElectionResults) {
-          for (const result of partitionResult) operation.answered(partitionName(topic, result.partitionId), result.errorCode, undefined)
+          for (const result of partitionResult)
+            operation.answered(partitionName(topic, result.partitionId), result.errorCode, undefined)
         }
         return undefined
       },
@@ -203,7 +226,8 @@ export class Admin {
       (response) => {
         if (response.errorCode !== Errors.NONE) return response.errorCode
         for (const { name, partitions } of response.responses) {
-          for (const answer of partitions) operation.answered(partitionName(name, answer.partitionIndex), answer.errorCode, undefined)
+          for (const answer of partitions)
+            operation.answered(partitionName(name, answer.partitionIndex), answer.errorCode, undefined)
         }
         return undefined
       },
@@ -214,7 +238,9 @@ export class Admin {
   listPartitionReassignments(partitions: readonly string[] | undefined, done: Done<Reassignment>): void {
     const operation = this.#begin<Reassignment>('list-reassignments', [], done)
     const topics =
-      partitions === undefined ? null : byTopic(partitions).map(([name, indexes]) => ({ name, partitionIndexes: indexes }))
+      partitions === undefined
+        ? null
+        : byTopic(partitions).map(([name, indexes]) => ({ name, partitionIndexes: indexes }))
     this.#call(
       operation,
       'ListPartitionReassignments',
@@ -236,12 +262,15 @@ export class Admin {
   /** Deletes the records before each partition's offset (-1: the high watermark). Values are the new log start offsets. */
   deleteRecords(before: Readonly<Record<string, Offset>>, done: Done<Offset>): void {
     const operation = this.#begin('delete-records', Object.keys(before), done)
-    new PartitionLeaderOperation(this.#env, this.#calls, operation, this.#deadline(), {
+    new PartitionLeaderOperation(this.#calls, operation, this.#deadline(), {
       api: 'DeleteRecords',
       request: (partitions, timeoutMs) => ({
         topics: byTopic(partitions).map(([name, indexes]) => ({
           name,
-          partitions: indexes.map((index) => ({ partitionIndex: index, offset: before[partitionName(name, index)] as Offset })),
+          partitions: indexes.map((index) => ({
+            partitionIndex: index,
+            offset: before[partitionName(name, index)] as Offset,
+          })),
         })),
         timeoutMs,
       }),
@@ -259,7 +288,7 @@ export class Admin {
 
   listOffsets(specs: Readonly<Record<string, OffsetSpec>>, done: Done<ListedOffset>, readCommitted = false): void {
     const operation = this.#begin('list-offsets', Object.keys(specs), done)
-    new PartitionLeaderOperation(this.#env, this.#calls, operation, this.#deadline(), {
+    new PartitionLeaderOperation(this.#calls, operation, this.#deadline(), {
       api: 'ListOffsets',
       request: (partitions, timeoutMs) => ({
         replicaId: -1,
@@ -298,8 +327,10 @@ export class Admin {
         to,
         () => ({ resources: group.map(alterConfigsResource), validateOnly: false }),
         (response) => {
-          if (response.responses.some((answer) => answer.errorCode === Errors.NOT_CONTROLLER)) return Errors.NOT_CONTROLLER
-          for (const answer of response.responses) operation.answered(answeredResource(answer), answer.errorCode, undefined)
+          if (response.responses.some((answer) => answer.errorCode === Errors.NOT_CONTROLLER))
+            return Errors.NOT_CONTROLLER
+          for (const answer of response.responses)
+            operation.answered(answeredResource(answer), answer.errorCode, undefined)
           return undefined
         },
         group.map(resourceName),
@@ -431,7 +462,11 @@ function creatableTopic(topic: NewTopic): Apis['CreateTopics']['request']['topic
 }
 
 function alterConfigsResource(resource: ConfigChange): Apis['IncrementalAlterConfigs']['request']['resources'][number] {
-  const configs = resource.changes.map(({ name, op, value }) => ({ name, configOperation: CONFIG_OPERATIONS[op], value: value ?? null }))
+  const configs = resource.changes.map(({ name, op, value }) => ({
+    name,
+    configOperation: CONFIG_OPERATIONS[op],
+    value: value ?? null,
+  }))
   return { ...resourceKey(resource), configs }
 }
 
@@ -440,7 +475,8 @@ function byTopic(partitions: readonly string[]): [string, number[]][] {
   const topics = new Map<string, number[]>()
   for (const name of partitions) {
     const partition = parsePartition(name)
-    if (partition === undefined) throw new UsageError({ message: `${name} is no partition`, mend: 'write it as orders-0' })
+    if (partition === undefined)
+      throw new UsageError({ message: `${name} is no partition`, mend: 'write it as orders-0' })
     const indexes = topics.get(partition.topic)
     if (indexes === undefined) topics.set(partition.topic, [partition.index])
     else indexes.push(partition.index)

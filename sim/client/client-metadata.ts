@@ -144,7 +144,8 @@ export class ClientMetadata {
   /** The request that is due now: of new topics only where nothing else is needed. */
   prepareRequest(nowMs: Millis): PreparedRequest {
     let topics: readonly string[] | undefined
-    if (!this.#needFullUpdate && this.#lastSuccessfulRefreshMs + this.#maxAgeMs > nowMs) topics = this.#interest.newTopics()
+    if (!this.#needFullUpdate && this.#lastSuccessfulRefreshMs + this.#maxAgeMs > nowMs)
+      topics = this.#interest.newTopics()
     const isPartial = topics !== undefined
     return {
       body: metadataRequest(topics ?? this.#interest.topics(), this.#interest.allowAutoTopicCreation),
@@ -213,7 +214,10 @@ export class ClientMetadata {
    * Takes in leaders that came with errors (KIP-951). Older ones, and those without a known address, are left alone.
    * Returns the partitions that changed.
    */
-  updateLeaders(leaders: readonly NewLeader[], endpoints: readonly { nodeId: NodeId; host: NodeName }[]): readonly NewLeader[] {
+  updateLeaders(
+    leaders: readonly NewLeader[],
+    endpoints: readonly { nodeId: NodeId; host: NodeName }[],
+  ): readonly NewLeader[] {
     const nodes = new Map<NodeId, ClusterNode>()
     for (const endpoint of endpoints) nodes.set(endpoint.nodeId, { id: endpoint.nodeId, host: endpoint.host })
     for (const node of this.#snapshot.nodeList) if (!nodes.has(node.id)) nodes.set(node.id, node)
@@ -284,7 +288,11 @@ export class ClientMetadata {
     return new MetadataSnapshot({ clusterId, nodes, topics, topicIds, controllerId, invalidTopics })
   }
 
-  #partitionsOf(topic: string, answered: readonly ResponsePartition[], recreated: boolean): readonly PartitionMetadata[] {
+  #partitionsOf(
+    topic: string,
+    answered: readonly ResponsePartition[],
+    recreated: boolean,
+  ): readonly PartitionMetadata[] {
     const partitions: PartitionMetadata[] = []
     for (const answer of answered) {
       const believed = this.#believed(topic, answer, recreated)

@@ -200,7 +200,8 @@ export class ClusterClient {
       } else if (this.isConnecting(node)) {
         connecting = node
       } else if (this.#canConnect(node)) {
-        if (connectable === undefined || this.#lastAttemptMs(connectable) > this.#lastAttemptMs(node)) connectable = node
+        if (connectable === undefined || this.#lastAttemptMs(connectable) > this.#lastAttemptMs(node))
+          connectable = node
       }
     }
     return { node: ready ?? connecting ?? connectable, anyReady }

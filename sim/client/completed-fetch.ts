@@ -61,7 +61,10 @@ export class CompletedFetch {
     this.nextOffset = fetchOffset
     this.#batches = answer.records ?? NO_RECORDS
     const aborted = answer.abortedTransactions ?? []
-    this.#aborted = aborted.length < 2 ? aborted : [...aborted].sort((a, b) => a.firstOffset - b.firstOffset || a.producerId - b.producerId)
+    this.#aborted =
+      aborted.length < 2
+        ? aborted
+        : [...aborted].sort((a, b) => a.firstOffset - b.firstOffset || a.producerId - b.producerId)
   }
 
   get isEmpty(): boolean {

@@ -18,7 +18,10 @@ export const CONNECTION_CONFIG = {
     ['none', 'rebootstrap'],
     'what to do when no known broker can be reached: go back to the bootstrap servers, or not (KIP-899)',
   ),
-  'metadata.recovery.rebootstrap.trigger.ms': long(300_000, 'go back to the bootstrap servers after this long without metadata'),
+  'metadata.recovery.rebootstrap.trigger.ms': long(
+    300_000,
+    'go back to the bootstrap servers after this long without metadata',
+  ),
   'socket.connection.setup.timeout.ms': long(10_000, 'how long a connection may take to be established'),
   'socket.connection.setup.timeout.max.ms': long(30_000, 'longest such time after repeated failures'),
 } as const
@@ -39,7 +42,10 @@ export interface ConnectionConfig {
 }
 
 /** A reconnect backoff given alone is also its maximum (CommonClientConfigs.postProcessReconnectBackoffConfigs). */
-export function withReconnectBackoff<C extends ConnectionConfig>(config: C, given: Readonly<Record<string, unknown>>): C {
+export function withReconnectBackoff<C extends ConnectionConfig>(
+  config: C,
+  given: Readonly<Record<string, unknown>>,
+): C {
   if (given['reconnect.backoff.ms'] === undefined || given['reconnect.backoff.max.ms'] !== undefined) return config
   return { ...config, 'reconnect.backoff.max.ms': config['reconnect.backoff.ms'] }
 }

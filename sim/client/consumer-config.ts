@@ -17,7 +17,11 @@ export const CONSUMER_CONFIG = {
   'fetch.max.bytes': int(52_428_800, 'bytes of one response'),
   'fetch.max.wait.ms': int(500, 'how long a broker may wait for fetch.min.bytes'),
   'fetch.min.bytes': int(1, 'a response waits for this many bytes'),
-  'isolation.level': oneOf('read_uncommitted', ['read_committed', 'read_uncommitted'], 'whether aborted transactions are read'),
+  'isolation.level': oneOf(
+    'read_uncommitted',
+    ['read_committed', 'read_uncommitted'],
+    'whether aborted transactions are read',
+  ),
   'max.partition.fetch.bytes': int(1_048_576, 'bytes of one partition in a response'),
   'max.poll.records': int(500, 'records handed over by one poll', 1),
 } as const

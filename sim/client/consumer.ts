@@ -152,7 +152,9 @@ export class Consumer {
   }
 
   paused(): string[] {
-    return [...this.#subscriptions.assigned()].filter((partition) => partition.paused).map((partition) => partition.name)
+    return [...this.#subscriptions.assigned()]
+      .filter((partition) => partition.paused)
+      .map((partition) => partition.name)
   }
 
   /** Asks for records; one poll at a time. `done` comes once, by a later event, unless the consumer is closed. */
@@ -161,7 +163,7 @@ export class Consumer {
     if (this.#state !== 'open') throw new UsageError('poll: the consumer is closed')
     if (this.#subscriptions.isEmpty) throw new UsageError('poll: no partitions are assigned')
     this.#poll = { done, deadlineMs: this.#env.clock.wallMs() + timeoutMs, maxRecords }
-    this.#env.soon(this.#onEvent)
+    this.#env.soon(this.#onPoll)
   }
 
   /** Closes the fetch sessions and the connections. A poll under way is not answered any more. */
@@ -186,6 +188,10 @@ export class Consumer {
 
   readonly #onEvent = (): void => this.#step()
 
+  readonly #onPoll = (): void => {
+    if (this.#resolve()) this.#step()
+  }
+
   readonly #onTimer = (): void => {
     this.#timer = undefined
     this.#step()
@@ -200,17 +206,14 @@ export class Consumer {
   #step(): void {
     const poll = this.#poll
     if (poll === undefined) return
-    const failure = this.#resolver.resolve()
-    if (failure !== undefined) {
-      this.#finish(poll, [], failure)
-      return
-    }
     const nowMs = this.#env.clock.wallMs()
     const collected = this.#fetcher.collect(poll.maxRecords)
     if (collected.error !== undefined || collected.advanced || collected.records.length > 0) {
       this.#handOver(poll, collected)
       return
     }
+    // What was just collected may have cost a partition its position.
+    if (!this.#resolve()) return
     // Metadata that is due goes before what depends on it.
     this.#updater.maybeUpdate(this.#cluster, nowMs)
     this.#sendFetches()
@@ -221,9 +224,20 @@ export class Consumer {
     }
     let waitMs = Math.min(poll.deadlineMs - nowMs, metadataWaitMs)
     // Lookups back off, and where nothing is under way nothing will wake us.
-    if (!this.#subscriptions.hasAllPositions() || this.#cluster.inFlight === 0) waitMs = Math.min(waitMs, this.#retryBackoffMs)
+    if (!this.#subscriptions.hasAllPositions() || this.#cluster.inFlight === 0)
+      waitMs = Math.min(waitMs, this.#retryBackoffMs)
     this.#timer?.cancel()
     this.#timer = this.#env.after(Math.max(waitMs, 1), this.#onTimer)
+  }
+
+  /** Goes on finding positions. False when the poll ended with an error. */
+  #resolve(): boolean {
+    const poll = this.#poll
+    if (poll === undefined) return false
+    const failure = this.#resolver.resolve()
+    if (failure === undefined) return true
+    this.#finish(poll, [], failure)
+    return false
   }
 
   #sendFetches(): void {
@@ -264,7 +278,12 @@ export class Consumer {
         ids.push(this.#idOf(record))
         leaderEpochs.push(record.leaderEpoch)
       }
-      this.#env.emit('consume.polled', { partition: partitionName(first.topic, first.index), offsets, ids, leaderEpochs })
+      this.#env.emit('consume.polled', {
+        partition: partitionName(first.topic, first.index),
+        offsets,
+        ids,
+        leaderEpochs,
+      })
     }
   }
 
@@ -277,7 +296,9 @@ export class Consumer {
   }
 
   #named(partitions: readonly string[]): AssignedPartition[] {
-    return partitions.length === 0 ? [...this.#subscriptions.assigned()] : partitions.map((name) => this.#assigned(name))
+    return partitions.length === 0
+      ? [...this.#subscriptions.assigned()]
+      : partitions.map((name) => this.#assigned(name))
   }
 
   #assigned(name: string): AssignedPartition {

@@ -184,7 +184,8 @@ function byTopic(partitions: readonly SessionPartition[]): [SessionPartition, Se
   const groups: [SessionPartition, SessionPartition[]][] = []
   for (const partition of partitions) {
     const last = groups[groups.length - 1]
-    if (last !== undefined && last[0].topic === partition.topic && last[0].topicId === partition.topicId) last[1].push(partition)
+    if (last !== undefined && last[0].topic === partition.topic && last[0].topicId === partition.topicId)
+      last[1].push(partition)
     else groups.push([partition, [partition]])
   }
   return groups

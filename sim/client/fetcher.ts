@@ -78,7 +78,8 @@ export class Fetcher {
 
   /** Something buffered can be handed out. */
   get hasAvailable(): boolean {
-    if (this.#nextInLine !== undefined && !this.#nextInLine.isConsumed && this.#isFetchable(this.#nextInLine)) return true
+    if (this.#nextInLine !== undefined && !this.#nextInLine.isConsumed && this.#isFetchable(this.#nextInLine))
+      return true
     return this.#completed.some((fetch) => this.#isFetchable(fetch))
   }
 
@@ -211,7 +212,8 @@ export class Fetcher {
     const preferred = partition.preferredReplica(nowMs)
     if (preferred === undefined) return snapshot.nodes.get(leader.id) ?? leader
     const node = snapshot.nodes.get(preferred)
-    if (node !== undefined && !snapshot.partition(partition.topic, partition.index)?.offline.includes(preferred)) return node
+    if (node !== undefined && !snapshot.partition(partition.topic, partition.index)?.offline.includes(preferred))
+      return node
     this.#askForMetadata(partition)
     return snapshot.nodes.get(leader.id) ?? leader
   }

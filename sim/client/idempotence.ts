@@ -27,7 +27,7 @@ export type IdentityState = 'uninitialized' | 'initializing' | 'ready' | 'fatal'
 
 /** What a produce response says that matters for retrying. */
 export interface ProduceError {
-  readonly error: ErrorCode
+  readonly errorCode: ErrorCode
   /** -1: not known. */
   readonly logStartOffset: Offset
 }
@@ -158,18 +158,18 @@ export class Idempotence {
   /** Whether a batch with this error may be sent again; may ask for another epoch on the way. */
   canRetry(batch: ProducerBatch, response: ProduceError): boolean {
     const queue = batch.queue
-    if (response.error === Errors.UNKNOWN_PRODUCER_ID) {
+    if (response.errorCode === Errors.UNKNOWN_PRODUCER_ID) {
       if (response.logStartOffset === -1 || batch.sequenceHasBeenReset) return true
       this.#requestBump(queue)
       return true
     }
-    if (response.error === Errors.OUT_OF_ORDER_SEQUENCE_NUMBER) {
+    if (response.errorCode === Errors.OUT_OF_ORDER_SEQUENCE_NUMBER) {
       const next = this.#unresolved.get(queue)
       if (next === undefined && (batch.sequenceHasBeenReset || !queue.sequences.isNext(batch.baseSequence))) return true
       if (next === undefined || next === batch.baseSequence) this.#requestBump(queue)
       return true
     }
-    return isRetriable(response.error)
+    return isRetriable(response.errorCode)
   }
 
   removeInFlight(batch: ProducerBatch): void {

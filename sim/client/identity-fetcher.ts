@@ -27,7 +27,13 @@ export class IdentityFetcher {
   readonly #retryBackoffMs: Millis
   #state: FetchState = { is: 'idle' }
 
-  constructor(env: Env, idempotence: Idempotence, cluster: ClusterClient, metadata: ClientMetadata, retryBackoffMs: Millis) {
+  constructor(
+    env: Env,
+    idempotence: Idempotence,
+    cluster: ClusterClient,
+    metadata: ClientMetadata,
+    retryBackoffMs: Millis,
+  ) {
     this.#env = env
     this.#idempotence = idempotence
     this.#cluster = cluster
@@ -77,8 +83,11 @@ export class IdentityFetcher {
       producerEpoch: -1,
     }
     this.#cluster.send(node, 'InitProducerId', body, (result) => {
-      const answer = result.ok ? result.response : { errorCode: Errors.NETWORK_EXCEPTION, producerId: -1, producerEpoch: -1 }
-      if (this.#idempotence.initialized(answer.errorCode, answer.producerId, answer.producerEpoch)) this.#state = { is: 'idle' }
+      const answer = result.ok
+        ? result.response
+        : { errorCode: Errors.NETWORK_EXCEPTION, producerId: -1, producerEpoch: -1 }
+      if (this.#idempotence.initialized(answer.errorCode, answer.producerId, answer.producerEpoch))
+        this.#state = { is: 'idle' }
       else this.#backOff(this.#env.clock.wallMs())
     })
   }

@@ -16,7 +16,13 @@ import type { ClusterClient } from './cluster-client.js'
 import type { ConsumerConfig } from './consumer-config.js'
 import type { ConsumerError } from './fetcher.js'
 import type { ClusterNode } from './metadata-snapshot.js'
-import { unknownEpoch, type AssignedPartition, type FetchPosition, type ResetStrategy, type SubscriptionState } from './subscription-state.js'
+import {
+  unknownEpoch,
+  type AssignedPartition,
+  type FetchPosition,
+  type ResetStrategy,
+  type SubscriptionState,
+} from './subscription-state.js'
 
 type ListOffsetsResponse = Apis['ListOffsets']['response']
 type EpochResponse = Apis['OffsetForLeaderEpoch']['response']
@@ -133,7 +139,9 @@ export class OffsetResolver {
     const retry: Reset[] = []
     for (const topic of response.topics) {
       for (const answer of topic.partitions) {
-        const reset = resets.find(({ partition }) => partition.topic === topic.name && partition.index === answer.partitionIndex)
+        const reset = resets.find(
+          ({ partition }) => partition.topic === topic.name && partition.index === answer.partitionIndex,
+        )
         if (reset === undefined) continue
         if (answer.errorCode === Errors.NONE) {
           if (answer.offset !== -1) this.#resetTo(reset, answer.offset, answer.leaderEpoch)
@@ -194,7 +202,9 @@ export class OffsetResolver {
     const open = new Set(validations)
     for (const topic of response.topics) {
       for (const answer of topic.partitions) {
-        const asked = validations.find(({ partition }) => partition.topic === topic.topic && partition.index === answer.partition)
+        const asked = validations.find(
+          ({ partition }) => partition.topic === topic.topic && partition.index === answer.partition,
+        )
         if (asked === undefined) continue
         if (answer.errorCode === Errors.NONE) {
           open.delete(asked)
@@ -208,7 +218,10 @@ export class OffsetResolver {
     if (open.size > 0) this.#retryLater([...open])
   }
 
-  #validated({ partition, position }: Validation, end: { readonly leaderEpoch: number; readonly endOffset: Offset }): void {
+  #validated(
+    { partition, position }: Validation,
+    end: { readonly leaderEpoch: number; readonly endOffset: Offset },
+  ): void {
     const outcome = this.#subscriptions.completeValidation(partition, position, end)
     if (outcome === 'truncated') {
       const to = end.endOffset

@@ -9,7 +9,6 @@
  */
 
 import { parsePartition, partitionName } from '../kernel/names.js'
-import type { Env } from '../kernel/env.js'
 import type { Millis, NodeId } from '../kernel/units.js'
 import type { ApiName, Apis } from '../wire/apis.js'
 import { Errors, errorName, isRetriable, type ErrorCode } from '../wire/errors.js'
@@ -41,14 +40,12 @@ const LOOKUP_RETRIES: ReadonlySet<ErrorCode> = new Set([
 ])
 
 export class PartitionLeaderOperation<A extends ApiName, T> {
-  readonly #env: Env
   readonly #calls: AdminCalls
   readonly #operation: AdminOperation<T>
   readonly #leaderRequest: LeaderRequest<A, T>
   readonly #deadlineMs: Millis
 
-  constructor(env: Env, calls: AdminCalls, operation: AdminOperation<T>, deadlineMs: Millis, request: LeaderRequest<A, T>) {
-    this.#env = env
+  constructor(calls: AdminCalls, operation: AdminOperation<T>, deadlineMs: Millis, request: LeaderRequest<A, T>) {
     this.#calls = calls
     this.#operation = operation
     this.#deadlineMs = deadlineMs
@@ -117,7 +114,12 @@ export class PartitionLeaderOperation<A extends ApiName, T> {
     })
   }
 
-  #answered(leader: NodeId, partitions: readonly string[], answers: readonly PartitionAnswer<T>[], tries: number): void {
+  #answered(
+    leader: NodeId,
+    partitions: readonly string[],
+    answers: readonly PartitionAnswer<T>[],
+    tries: number,
+  ): void {
     const unmapped: string[] = []
     const retry: string[] = []
     const answered = new Set<string>()
@@ -128,7 +130,8 @@ export class PartitionLeaderOperation<A extends ApiName, T> {
       else if (isRetriable(error)) retry.push(partition)
       else this.#operation.fail(partition, errorName(error))
     }
-    for (const partition of partitions) if (!answered.has(partition)) this.#operation.fail(partition, 'UNKNOWN_SERVER_ERROR')
+    for (const partition of partitions)
+      if (!answered.has(partition)) this.#operation.fail(partition, 'UNKNOWN_SERVER_ERROR')
     if (unmapped.length > 0) this.#lookUp(unmapped, tries + 1)
     if (retry.length > 0) this.#fulfil(leader, retry, tries + 1)
     this.#operation.finishIfComplete()

@@ -74,7 +74,11 @@ export class StickyPartitioner {
  * Shares from queue lengths: `queues[i]` batches wait for `partitions[i]`. `total` partitions were looked at, some of which may
  * have been left out. Undefined when all have the same share.
  */
-export function partitionLoad(queues: readonly number[], partitions: readonly number[], total: number): PartitionLoad | undefined {
+export function partitionLoad(
+  queues: readonly number[],
+  partitions: readonly number[],
+  total: number,
+): PartitionLoad | undefined {
   if (queues.length < 1 || total < 2) return undefined
   let longest = queues[0] as number
   let allEqual = true

@@ -100,7 +100,11 @@ export class ProducerBatch {
   tryAppend(record: NewRecord, id: RecordId, callback: SendCallback, nowMs: Millis): boolean {
     const count = this.records.length
     if (this.isFull) return false
-    const size = recordSizeInBytes(record, count, count === 0 ? record.timestamp : (this.records[0] as NewRecord).timestamp)
+    const size = recordSizeInBytes(
+      record,
+      count,
+      count === 0 ? record.timestamp : (this.records[0] as NewRecord).timestamp,
+    )
     if (count > 0 && this.#writeLimit < this.sizeInBytes + size) return false
     this.records.push(record)
     this.ids.push(id)
@@ -184,7 +188,13 @@ export class ProducerBatch {
     if (this.isDone) return false
     this.isDone = true
     for (let i = 0; i < this.callbacks.length; i++) {
-      reporter.failed(this.ids[i] as RecordId, this.queue.name, errorOf(i), this.certain, this.callbacks[i] as SendCallback)
+      reporter.failed(
+        this.ids[i] as RecordId,
+        this.queue.name,
+        errorOf(i),
+        this.certain,
+        this.callbacks[i] as SendCallback,
+      )
     }
     this.#release()
     return true

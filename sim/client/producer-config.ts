@@ -26,7 +26,10 @@ export const PRODUCER_CONFIG = {
   'max.request.size': int(1_048_576, 'bytes of one request, and of one record'),
   'metadata.max.idle.ms': long(300_000, 'a topic not sent to for this long is forgotten', 5_000),
   'partitioner.adaptive.partitioning.enable': bool(true, 'prefer partitions with short queues for records without key'),
-  'partitioner.availability.timeout.ms': long(0, 'avoid partitions whose broker takes no requests for this long; 0 never'),
+  'partitioner.availability.timeout.ms': long(
+    0,
+    'avoid partitions whose broker takes no requests for this long; 0 never',
+  ),
   'partitioner.ignore.keys': bool(false, 'choose partitions as if records had no key'),
   retries: int(INT_MAX, 'how often a failed batch is sent again'),
 } as const
@@ -53,12 +56,17 @@ export function acksOf(config: ProducerConfig): -1 | 0 | 1 {
   return acks === '0' ? 0 : acks === '1' ? 1 : -1
 }
 
-function withIdempotence(config: ProducerConfig, given: Readonly<Record<string, unknown>>, problems: Problem[]): ProducerConfig {
+function withIdempotence(
+  config: ProducerConfig,
+  given: Readonly<Record<string, unknown>>,
+  problems: Problem[],
+): ProducerConfig {
   if (!config['enable.idempotence']) return config
   const asked = given['enable.idempotence'] !== undefined
   let disable = false
   if (config.retries === 0) {
-    if (asked) conflict(problems, 'enable.idempotence needs retries above 0', 'set retries, or enable.idempotence: false')
+    if (asked)
+      conflict(problems, 'enable.idempotence needs retries above 0', 'set retries, or enable.idempotence: false')
     disable = true
   }
   if (acksOf(config) !== -1) {
@@ -75,7 +83,11 @@ function withIdempotence(config: ProducerConfig, given: Readonly<Record<string, 
   return disable ? { ...config, 'enable.idempotence': false } : config
 }
 
-function withDeliveryTimeout(config: ProducerConfig, given: Readonly<Record<string, unknown>>, problems: Problem[]): ProducerConfig {
+function withDeliveryTimeout(
+  config: ProducerConfig,
+  given: Readonly<Record<string, unknown>>,
+  problems: Problem[],
+): ProducerConfig {
   const least = Math.min(Math.min(config['linger.ms'], INT_MAX) + config['request.timeout.ms'], INT_MAX)
   if (config['delivery.timeout.ms'] >= least) return config
   if (given['delivery.timeout.ms'] === undefined) return { ...config, 'delivery.timeout.ms': least }

@@ -98,7 +98,8 @@ export class RecordAccumulator {
 
   /** Some batch waits in a queue. */
   get hasUndrained(): boolean {
-    for (const topic of this.#topics.values()) for (const queue of topic.queues.values()) if (queue.batches.length > 0) return true
+    for (const topic of this.#topics.values())
+      for (const queue of topic.queues.values()) if (queue.batches.length > 0) return true
     return false
   }
 
@@ -264,7 +265,11 @@ export class RecordAccumulator {
   #topicOf(name: string): TopicQueues {
     let topic = this.#topics.get(name)
     if (topic === undefined) {
-      topic = { topic: name, partitioner: new StickyPartitioner(name, this.#batchSize, this.#random), queues: new Map() }
+      topic = {
+        topic: name,
+        partitioner: new StickyPartitioner(name, this.#batchSize, this.#random),
+        queues: new Map(),
+      }
       this.#topics.set(name, topic)
     }
     return topic
@@ -281,9 +286,10 @@ export class RecordAccumulator {
 
   #checkTopic(topic: TopicQueues, metadata: MetadataSnapshot, nowMs: Millis, check: ReadyCheck): void {
     // Shares make sense only when every partition has a queue.
-    const weigh = this.#adaptive && topic.queues.size > 1 && topic.queues.size >= metadata.partitionsOf(topic.topic).length
-    const lengths: number[] = []
-    const indexes: number[] = []
+    const weigh =
+      this.#adaptive && topic.queues.size > 1 && topic.queues.size >= metadata.partitionsOf(topic.topic).length
+    const lengths: number[] = weigh ? [] : NOTHING
+    const indexes: number[] = weigh ? [] : NOTHING
     for (const queue of topic.queues.values()) {
       const partition = metadata.partition(topic.topic, queue.index)
       const leader = partition === undefined ? undefined : metadata.leaderOf(partition)
@@ -300,7 +306,13 @@ export class RecordAccumulator {
     topic.partitioner.updateLoad(weigh ? partitionLoad(lengths, indexes, topic.queues.size) : undefined)
   }
 
-  #checkQueue(queue: PartitionQueue, first: ProducerBatch, leader: ClusterNode, nowMs: Millis, check: ReadyCheck): void {
+  #checkQueue(
+    queue: PartitionQueue,
+    first: ProducerBatch,
+    leader: ClusterNode,
+    nowMs: Millis,
+    check: ReadyCheck,
+  ): void {
     if (queue.muted) return
     const backingOff = first.backsOff(nowMs)
     const waitMs = backingOff ? first.retryBackoffMs : this.#lingerMs
@@ -337,6 +349,9 @@ export class RecordAccumulator {
     batches.splice(at, 0, batch)
   }
 }
+
+/** Never written to. */
+const NOTHING: number[] = []
 
 function allFull(queue: PartitionQueue): boolean {
   const last = queue.batches[queue.batches.length - 1]

@@ -44,15 +44,14 @@ type ProduceResponse = Apis['Produce']['response']
 type PartitionResponse = ProduceResponse['responses'][number]['partitionResponses'][number]
 
 /** What a batch was answered; local failures look like errors of the broker, as in Kafka. */
-interface Answer {
-  readonly error: ErrorCode
-  readonly baseOffset: Offset
-  readonly logStartOffset: Offset
-  readonly recordErrors: PartitionResponse['recordErrors']
-}
+type Answer = Pick<PartitionResponse, 'errorCode' | 'baseOffset' | 'logStartOffset' | 'recordErrors'>
 
-/** The batches of one request: topic id or name → partition → batch. */
-type SentBatches = Map<string, Map<number, ProducerBatch>>
+/** Records of one topic in a request. */
+interface TopicData {
+  readonly name: string
+  readonly topicId: string
+  readonly partitionData: { readonly index: number; readonly records: readonly RecordBatch[] }[]
+}
 
 /** More passes than this at one instant mean that nothing moves. */
 const PASSES_MAX = 1_000
@@ -115,7 +114,13 @@ export class Sender {
       ...(parts.wire === undefined ? {} : { wire: parts.wire }),
     })
     if (parts.idempotence !== undefined) {
-      this.#identity = new IdentityFetcher(env, parts.idempotence, this.#cluster, parts.metadata, config['retry.backoff.ms'])
+      this.#identity = new IdentityFetcher(
+        env,
+        parts.idempotence,
+        this.#cluster,
+        parts.metadata,
+        config['retry.backoff.ms'],
+      )
     }
   }
 
@@ -223,7 +228,8 @@ export class Sender {
     const accumulator = this.#accumulator
     const check = accumulator.ready(snapshot, nowMs)
     if (check.leaderless.size > 0) {
-      for (const topic of check.leaderless) if (this.#parts.topics.use(topic, nowMs)) this.#metadata.requestUpdateForNewTopics()
+      for (const topic of check.leaderless)
+        if (this.#parts.topics.use(topic, nowMs)) this.#metadata.requestUpdateForNewTopics()
       this.#metadata.requestUpdate()
     }
     let waitMs = check.nextCheckMs
@@ -291,59 +297,69 @@ export class Sender {
   }
 
   #send(node: ClusterNode, batches: readonly ProducerBatch[]): void {
-    const sent: SentBatches = new Map()
-    const request = this.#request(batches, sent)
-    const acks = this.#acks
-    this.#cluster.send(node, 'Produce', request, (result) => this.#answered(batches, sent, result), {
-      expectResponse: acks !== 0,
+    const request: ProduceRequest = {
+      transactionalId: null,
+      acks: this.#acks,
+      timeoutMs: this.#requestTimeoutMs,
+      topicData: this.#topicData(batches),
+    }
+    const expectResponse = this.#acks !== 0
+    this.#cluster.send(node, 'Produce', request, (result) => this.#answered(batches, request, result), {
+      expectResponse,
     })
   }
 
-  #request(batches: readonly ProducerBatch[], sent: SentBatches): ProduceRequest {
+  #topicData(batches: readonly ProducerBatch[]): TopicData[] {
     const topicIds = this.#metadata.snapshot.topicIds
-    const topicData: { name: string; topicId: string; partitionData: { index: number; records: readonly RecordBatch[] }[] }[] = []
-    const byTopic = new Map<string, (typeof topicData)[number]>()
+    const topicData: TopicData[] = []
+    let last: TopicData | undefined
     for (const batch of batches) {
       const { topic, index } = batch.queue
-      let data = byTopic.get(topic)
-      if (data === undefined) {
-        data = { name: topic, topicId: topicIds.get(topic) ?? ZERO_UUID, partitionData: [] }
-        byTopic.set(topic, data)
-        topicData.push(data)
-        const partitions = new Map<number, ProducerBatch>()
-        sent.set(topic, partitions)
-        if (data.topicId !== ZERO_UUID) sent.set(data.topicId, partitions)
+      if (last?.name !== topic) last = topicData.find((data) => data.name === topic)
+      if (last === undefined) {
+        last = { name: topic, topicId: topicIds.get(topic) ?? ZERO_UUID, partitionData: [] }
+        topicData.push(last)
       }
-      data.partitionData.push({ index, records: [batch.close()] })
-      ;(sent.get(topic) as Map<number, ProducerBatch>).set(index, batch)
+      last.partitionData.push({ index, records: [batch.close()] })
     }
-    return { transactionalId: null, acks: this.#acks, timeoutMs: this.#requestTimeoutMs, topicData }
+    return topicData
   }
 
-  #answered(batches: readonly ProducerBatch[], sent: SentBatches, result: RpcResult<'Produce'>): void {
+  #answered(batches: readonly ProducerBatch[], request: ProduceRequest, result: RpcResult<'Produce'>): void {
     const nowMs = this.#env.clock.wallMs()
     if (!result.ok) {
-      const error = result.reason === 'timeout' ? Errors.REQUEST_TIMED_OUT : Errors.NETWORK_EXCEPTION
-      for (const batch of batches) this.#complete(batch, localAnswer(error), nowMs)
+      const answer = localAnswer(result.reason === 'timeout' ? Errors.REQUEST_TIMED_OUT : Errors.NETWORK_EXCEPTION)
+      for (const batch of batches) this.#complete(batch, answer, nowMs)
     } else if (this.#acks === 0) {
-      for (const batch of batches) this.#complete(batch, localAnswer(Errors.NONE), nowMs)
+      for (const batch of batches) this.#complete(batch, DONE, nowMs)
     } else {
-      this.#answeredByBroker(sent, result.response, nowMs)
+      this.#answeredByBroker(batches, request, result.response, nowMs)
     }
   }
 
-  #answeredByBroker(sent: SentBatches, response: ProduceResponse, nowMs: Millis): void {
+  #answeredByBroker(
+    batches: readonly ProducerBatch[],
+    request: ProduceRequest,
+    response: ProduceResponse,
+    nowMs: Millis,
+  ): void {
     const leaders: NewLeader[] = []
+    // Answers mostly come in the order of the request.
+    let next = 0
     for (const topic of response.responses) {
-      const batches = sent.get(topic.topicId) ?? sent.get(topic.name)
+      // By id, as the topic may have another one by now (KIP-516).
+      const byId =
+        topic.topicId === ZERO_UUID ? undefined : request.topicData.find((data) => data.topicId === topic.topicId)
+      const name = byId?.name ?? topic.name
       for (const answer of topic.partitionResponses) {
-        const batch = batches?.get(answer.index)
-        assert(batch, 'sender: answer for a batch that was not sent', { topic: topic.name, index: answer.index })
-        const { error, currentLeader } = { error: answer.errorCode, currentLeader: answer.currentLeader }
-        this.#complete(batch, { ...answer, error }, nowMs)
-        const stale = error === Errors.NOT_LEADER_OR_FOLLOWER || error === Errors.FENCED_LEADER_EPOCH
-        if (stale && currentLeader.leaderId !== -1 && currentLeader.leaderEpoch !== -1) {
-          leaders.push({ topic: batch.queue.topic, index: batch.queue.index, ...currentLeader })
+        const hint = batches[next++]
+        const batch =
+          hint !== undefined && isOf(hint, name, answer.index) ? hint : batches.find((b) => isOf(b, name, answer.index))
+        assert(batch, 'sender: answer for a batch that was not sent', { topic: name, index: answer.index })
+        this.#complete(batch, answer, nowMs)
+        const { leaderId, leaderEpoch } = answer.currentLeader
+        if (leaderId !== -1 && leaderEpoch !== -1 && isStaleLeader(answer.errorCode)) {
+          leaders.push({ topic: name, index: answer.index, leaderId, leaderEpoch })
         }
       }
     }
@@ -352,7 +368,7 @@ export class Sender {
 
   /** Decides what becomes of a batch. See the table above. */
   #complete(batch: ProducerBatch, answer: Answer, nowMs: Millis): void {
-    const error = answer.error
+    const error = answer.errorCode
     batch.inFlight = false
     if (mayBeWritten(error, this.#acks)) batch.certain = false
     if (error === Errors.NONE) {
@@ -377,7 +393,7 @@ export class Sender {
   #canRetry(batch: ProducerBatch, answer: Answer, nowMs: Millis): boolean {
     if (batch.isDone || batch.attempts >= this.#retries) return false
     if (batch.hasReachedDeliveryTimeout(this.#accumulator.deliveryTimeoutMs, nowMs)) return false
-    return this.#idempotence === undefined ? isRetriable(answer.error) : this.#idempotence.canRetry(batch, answer)
+    return this.#idempotence === undefined ? isRetriable(answer.errorCode) : this.#idempotence.canRetry(batch, answer)
   }
 
   #succeed(batch: ProducerBatch, baseOffset: Offset): void {
@@ -385,7 +401,12 @@ export class Sender {
     if (batch.complete(baseOffset, this.#reporter)) this.#forget(batch)
   }
 
-  #fail(batch: ProducerBatch, error: string, adjustSequences: boolean, recordErrors: Answer['recordErrors'] = []): void {
+  #fail(
+    batch: ProducerBatch,
+    error: string,
+    adjustSequences: boolean,
+    recordErrors: Answer['recordErrors'] = [],
+  ): void {
     if (!batch.fail(errorsOf(error, recordErrors), this.#reporter)) return
     this.#idempotence?.failed(batch, error, adjustSequences)
     this.#forget(batch)
@@ -406,8 +427,19 @@ export class Sender {
   }
 }
 
-function localAnswer(error: ErrorCode): Answer {
-  return { error, baseOffset: -1, logStartOffset: -1, recordErrors: [] }
+function localAnswer(errorCode: ErrorCode): Answer {
+  return { errorCode, baseOffset: -1, logStartOffset: -1, recordErrors: [] }
+}
+
+/** What acks=0 takes for an answer. */
+const DONE = localAnswer(Errors.NONE)
+
+function isOf({ queue }: ProducerBatch, topic: string, index: number): boolean {
+  return queue.index === index && queue.topic === topic
+}
+
+function isStaleLeader(error: ErrorCode): boolean {
+  return error === Errors.NOT_LEADER_OR_FOLLOWER || error === Errors.FENCED_LEADER_EPOCH
 }
 
 /**

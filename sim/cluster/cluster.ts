@@ -39,6 +39,8 @@ export class Cluster {
   readonly #random: Random
   readonly #clusterId: string
   readonly #directoryIds = new Map<NodeName, string>()
+  /** Nodes to be started when their process, which is on its way out, has ended. */
+  readonly #toStart = new Set<NodeName>()
   readonly #overrides = new Map<NodeName, RawConfig>()
 
   constructor(engine: Engine, spec: ClusterSpec, wire: WireMode = 'reference') {
@@ -53,6 +55,9 @@ export class Cluster {
       },
     })
     this.view = new ClusterView(engine.trace)
+    this.world.onNodeDown((node) => {
+      if (this.#toStart.delete(node)) engine.schedule(engine.now, (name: NodeName) => this.start(name), node)
+    })
     this.#random = engine.random.fork('cluster')
     this.#clusterId = this.#random.fork('cluster-id').uuid()
     this.brokers = Array.from({ length: spec.brokers }, (_, i) => `b${i + 1}`)
@@ -84,11 +89,19 @@ export class Cluster {
     this.world.start(node)
   }
 
+  /** Starts the node, at once or as soon as its present process has ended. */
+  startOnceDown(node: NodeName): void {
+    if (this.view.isUp(node)) this.#toStart.add(node)
+    else this.start(node)
+  }
+
   kill(node: NodeName): void {
+    this.#toStart.delete(node)
     this.world.kill(node)
   }
 
   powerLoss(node: NodeName): void {
+    this.#toStart.delete(node)
     this.world.powerLoss(node)
   }
 

@@ -3,7 +3,8 @@
  */
 
 import { API_TABLE, type ApiName } from '../wire/apis.js'
-import { RequestFrame, ResponseFrame } from '../wire/frame.js'
+import type { Frame } from '../kernel/env.js'
+import { BytesFrame, RequestFrame, ResponseFrame } from '../wire/frame.js'
 
 /** The APIs that faults can name. */
 export const API_NAMES: readonly string[] = Object.keys(API_TABLE)
@@ -13,9 +14,10 @@ export interface MessageKind {
   readonly isRequest: boolean
 }
 
-/** The kind of a frame's body; undefined for what is no Kafka message. */
-export function messageOf(body: unknown): MessageKind | undefined {
-  if (body instanceof RequestFrame) return { api: body.api, isRequest: true }
-  if (body instanceof ResponseFrame) return { api: body.api, isRequest: false }
+/** The kind of message in a frame; undefined for what is no Kafka message. */
+export function messageOf(frame: Frame): MessageKind | undefined {
+  const message = frame instanceof BytesFrame ? frame.of : frame
+  if (message instanceof RequestFrame) return { api: message.api, isRequest: true }
+  if (message instanceof ResponseFrame) return { api: message.api, isRequest: false }
   return undefined
 }

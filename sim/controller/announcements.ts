@@ -33,20 +33,20 @@ export class Announcements {
 
   /** Notes what `records` did; they were applied in order, the first at `baseOffset`. */
   note(records: readonly MetadataRecord[], applied: readonly Applied[], baseOffset: Offset, reason: string): void {
-    const created = new Set<string>()
-    const grown = new Set<string>()
+    // Whose creation, or growth, is told of already. What is said of the topic is as it stands after all these records.
+    const told = new Set<string>()
     for (let i = 0; i < records.length; i++) {
       const record = records[i] as MetadataRecord
       const offset = baseOffset + i
+      if ((record.type === 'TopicRecord' || record.type === 'PartitionRecord') && !told.has(record.topicId)) {
+        told.add(record.topicId)
+        const change = record.type === 'TopicRecord' ? 'created' : 'partitions'
+        this.#noteTopic(this.#topics.byId.get(record.topicId), change, offset)
+      }
       this.#noteRecord(record, offset, reason)
       const what = applied[i]
       if (what !== undefined) this.#noteApplied(record, what, offset, reason)
-      if (record.type === 'TopicRecord') created.add(record.topicId)
-      else if (record.type === 'PartitionRecord' && !created.has(record.topicId)) grown.add(record.topicId)
     }
-    const last = baseOffset + records.length - 1
-    for (const id of created) this.#noteTopic(this.#topics.byId.get(id), 'created', last)
-    for (const id of grown) this.#noteTopic(this.#topics.byId.get(id), 'partitions', last)
   }
 
   /** Emits what stands at or below `offset`. */
@@ -76,14 +76,6 @@ export class Announcements {
         return this.#noteBroker(offset, record.id, record.epoch, 'fenced', reason)
       case 'UnfenceBrokerRecord':
         return this.#noteBroker(offset, record.id, record.epoch, 'unfenced', reason)
-      case 'BrokerRegistrationChangeRecord': {
-        const { brokerId, brokerEpoch } = record
-        if (record.fenced !== 0) {
-          this.#noteBroker(offset, brokerId, brokerEpoch, record.fenced === 1 ? 'fenced' : 'unfenced', reason)
-        }
-        if (record.inControlledShutdown === 1) this.#noteBroker(offset, brokerId, brokerEpoch, 'shutting-down', reason)
-        return
-      }
       case 'ConfigRecord': {
         const { resourceType, resourceName, name, value } = record
         return this.#add(offset, 'controller.config', { resource: configKey(resourceType, resourceName), name, value })
@@ -99,6 +91,18 @@ export class Announcements {
         const recovering = record.type === 'PartitionChangeRecord' && record.leaderRecoveryState === RECOVERING
         const unclean = what.before !== undefined && isUnclean(what.before, what.after, recovering)
         return this.#notePartition(offset, what.topic, what.index, what.after, unclean, reason)
+      }
+      case 'broker': {
+        // Fencing a fenced broker is a record in the log, and nothing that happened.
+        const { before, after } = what
+        const { id, epoch } = after
+        if (after.fenced !== before.fenced) {
+          this.#noteBroker(offset, id, epoch, after.fenced ? 'fenced' : 'unfenced', reason)
+        }
+        if (after.inControlledShutdown !== before.inControlledShutdown) {
+          this.#noteBroker(offset, id, epoch, 'shutting-down', reason)
+        }
+        return
       }
       case 'topic-deleted':
         return this.#noteTopic(what.topic, 'deleted', offset)

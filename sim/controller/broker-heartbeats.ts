@@ -149,7 +149,8 @@ export class BrokerHeartbeats {
   lowestActiveOffset(): Offset {
     let lowest = LONG_MAX
     for (const state of this.#brokers.values()) {
-      if (!state.fenced && state.controlledShutdownOffset < 0 && state.metadataOffset < lowest) lowest = state.metadataOffset
+      if (!state.fenced && state.controlledShutdownOffset < 0 && state.metadataOffset < lowest)
+        lowest = state.metadataOffset
     }
     return lowest
   }

@@ -48,7 +48,9 @@ export function processBrokerHeartbeat(
   if (stale !== undefined) return { refused: stale }
   const heartbeats = cluster.heartbeats
   const current = heartbeats.currentState(brokerId)
-  const next = heartbeats.nextState(brokerId, request, registrationOffset, (broker) => topics.isrs.hasLeaderships(broker))
+  const next = heartbeats.nextState(brokerId, request, registrationOffset, (broker) =>
+    topics.isrs.hasLeaderships(broker),
+  )
   const records: MetadataRecord[] = []
   if (current !== next) {
     if (next === 'UNFENCED') brokerUnfenced(context, brokerId, brokerEpoch, records)

@@ -23,11 +23,7 @@ import type {
   UnregisterBrokerRecord,
   Uuid,
 } from '../kraft/metadata/records.js'
-import {
-  LOST_DIRECTORY,
-  MIGRATING_DIRECTORY,
-  UNASSIGNED_DIRECTORY,
-} from '../kraft/metadata/records.js'
+import { LOST_DIRECTORY, MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY } from '../kraft/metadata/records.js'
 import { Errors } from '../wire/errors.js'
 import type { BrokerRegistrationRequest } from '../wire/messages/broker-registration.js'
 import type { ControllerRegistrationRequest } from '../wire/messages/controller-registration.js'
@@ -170,7 +166,8 @@ export class ClusterControl {
     records.push(record)
     if (isNewIncarnation) this.heartbeats.remove(id)
     this.heartbeats.register(id, record.fenced)
-    const reason = existing === undefined ? 'new' : !isNewIncarnation ? 'amended' : clean ? 'clean-restart' : 'unclean-restart'
+    const reason =
+      existing === undefined ? 'new' : !isNewIncarnation ? 'amended' : clean ? 'clean-restart' : 'unclean-restart'
     return decided(reason, records, record.brokerEpoch)
   }
 
@@ -221,8 +218,9 @@ export class ClusterControl {
     this.#change(record.id, record.epoch, { fenced: -1, inControlledShutdown: 0, logDirs: [] })
   }
 
-  replayRegistrationChange(record: BrokerRegistrationChangeRecord): void {
-    this.#change(record.brokerId, record.brokerEpoch, record)
+  /** Returns the broker before and after; the same object when the record says what was so already. */
+  replayRegistrationChange(record: BrokerRegistrationChangeRecord): { before: BrokerImage; after: BrokerImage } {
+    return this.#change(record.brokerId, record.brokerEpoch, record)
   }
 
   replayRegisterController(record: RegisterControllerRecord): void {
@@ -246,7 +244,11 @@ export class ClusterControl {
     for (const controller of image.controllers.values()) this.#controllers.set(controller.id, controller)
   }
 
-  #change(id: NodeId, epoch: number, change: Pick<BrokerRegistrationChangeRecord, 'fenced' | 'inControlledShutdown' | 'logDirs'>): void {
+  #change(
+    id: NodeId,
+    epoch: number,
+    change: Pick<BrokerRegistrationChangeRecord, 'fenced' | 'inControlledShutdown' | 'logDirs'>,
+  ): { before: BrokerImage; after: BrokerImage } {
     const before = this.#brokers.get(id)
     assert(before?.epoch === epoch, 'cluster control: change of an unknown broker', { id, epoch })
     const after = mergeBroker(before, change)
@@ -255,6 +257,7 @@ export class ClusterControl {
       this.#updateDirectories(id, before.logDirs, after.logDirs)
     }
     this.#heartbeats?.register(id, after.fenced)
+    return { before, after }
   }
 
   #updateDirectories(broker: NodeId, before: readonly Uuid[], after: readonly Uuid[]): void {
@@ -291,7 +294,10 @@ export class ClusterControl {
       finalized.delete(feature.name)
     }
     if (!request.features.some((feature) => feature.name === METADATA_VERSION_FEATURE)) {
-      return apiError(Errors.INVALID_REGISTRATION, `the broker does not say which ${METADATA_VERSION_FEATURE} it supports`)
+      return apiError(
+        Errors.INVALID_REGISTRATION,
+        `the broker does not say which ${METADATA_VERSION_FEATURE} it supports`,
+      )
     }
     for (const [name, level] of finalized) if (level !== 0) return unsupportedFeature(name, level, 0, 0)
     return undefined
@@ -310,7 +316,12 @@ export class ClusterControl {
       isMigratingZkBroker: false,
       incarnationId: request.incarnationId,
       brokerEpoch: same?.epoch ?? newBrokerEpoch,
-      endPoints: request.listeners.map(({ name, host, port, securityProtocol }) => ({ name, host, port, securityProtocol })),
+      endPoints: request.listeners.map(({ name, host, port, securityProtocol }) => ({
+        name,
+        host,
+        port,
+        securityProtocol,
+      })),
       features: request.features.map(({ name, minSupportedVersion, maxSupportedVersion }) => ({
         name,
         minSupportedVersion,
@@ -330,8 +341,5 @@ function isReservedDirectory(directory: Uuid): boolean {
 }
 
 function unsupportedFeature(name: string, level: number, min: number, max: number): ApiError {
-  return apiError(
-    Errors.UNSUPPORTED_VERSION,
-    `${name} is finalised at ${level}, the broker supports ${min} to ${max}`,
-  )
+  return apiError(Errors.UNSUPPORTED_VERSION, `${name} is finalised at ${level}, the broker supports ${min} to ${max}`)
 }

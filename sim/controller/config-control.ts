@@ -16,7 +16,13 @@ import { ELR_FEATURE } from '../kraft/metadata/metadata-version.js'
 import type { ConfigRecord, MetadataRecord } from '../kraft/metadata/records.js'
 import { configRecord, RESOURCE_BROKER, RESOURCE_TOPIC } from '../kraft/metadata/records.js'
 import type { LogConfig } from '../log/log-config.js'
-import { LOG_BROKER_SETTINGS, LOG_SETTINGS, logConfig, TOPIC_CONFIG_SYNONYMS, topicDefaults } from '../log/log-config.js'
+import {
+  LOG_BROKER_SETTINGS,
+  LOG_SETTINGS,
+  logConfig,
+  TOPIC_CONFIG_SYNONYMS,
+  topicDefaults,
+} from '../log/log-config.js'
 import { Errors } from '../wire/errors.js'
 import type { ControllerConfig } from './controller-config.js'
 import { configText } from './controller-config.js'
@@ -136,7 +142,10 @@ export class ConfigControl {
   }
 
   /** The settings of a topic that is being created; validated as a whole. */
-  newTopicRecords(topic: string, operations: readonly ConfigOperation[]): ApiError | { readonly records: readonly MetadataRecord[] } {
+  newTopicRecords(
+    topic: string,
+    operations: readonly ConfigOperation[],
+  ): ApiError | { readonly records: readonly MetadataRecord[] } {
     const outcome = this.#incrementalRecords({ type: RESOURCE_TOPIC, name: topic }, operations, true)
     if ('error' in outcome) return outcome
     return { records: [...outcome.records, ...this.#clearElrRecords(outcome.records)] }
@@ -168,7 +177,11 @@ export class ConfigControl {
   }
 
   /** UpdateFeatures, with what makes it safe to switch ELR on. */
-  updateFeatures(updates: readonly FeatureUpdate[], validateOnly: boolean, support: FeatureSupport): ControllerResult<ApiError> {
+  updateFeatures(
+    updates: readonly FeatureUpdate[],
+    validateOnly: boolean,
+    support: FeatureSupport,
+  ): ControllerResult<ApiError> {
     const result = this.#features.updateFeatures(updates, validateOnly, support)
     const enablesElr = updates.some((update) => update.feature === ELR_FEATURE && update.level > 0)
     if (result.response.error !== Errors.NONE || validateOnly || !enablesElr) return result
@@ -269,17 +282,15 @@ export class ConfigControl {
       if (refusal !== undefined) return refusal
       if (record.value === null) all.delete(record.name)
       else if (record.value.length > VALUE_LENGTH_MAX) {
-        return apiError(
-          Errors.INVALID_CONFIG,
-          `the value of ${record.name} is longer than ${VALUE_LENGTH_MAX}`,
-        )
+        return apiError(Errors.INVALID_CONFIG, `the value of ${record.name} is longer than ${VALUE_LENGTH_MAX}`)
       } else all.set(record.name, record.value)
     }
     return this.#validateResource(resource, all) ?? (isNew ? undefined : this.#exists(resource))
   }
 
   #minIsrRefusal(record: ConfigRecord): ApiError | undefined {
-    if (record.name !== MIN_ISR || record.resourceType !== RESOURCE_BROKER || !this.#features.elrEnabled) return undefined
+    if (record.name !== MIN_ISR || record.resourceType !== RESOURCE_BROKER || !this.#features.elrEnabled)
+      return undefined
     if (record.resourceName !== '') {
       return apiError(Errors.INVALID_CONFIG, `with ELR, ${MIN_ISR} has no broker level`)
     }

@@ -13,11 +13,19 @@ import { QUORUM_SETTINGS } from '../kraft/quorum-config.js'
 import { LOG_BROKER_SETTINGS } from '../log/log-config.js'
 
 export const CONTROLLER_ONLY_SETTINGS = {
-  'broker.heartbeat.interval.ms': int(2_000, 'Time between heartbeats of brokers; one that waits half of it is timed out', 1),
+  'broker.heartbeat.interval.ms': int(
+    2_000,
+    'Time between heartbeats of brokers; one that waits half of it is timed out',
+    1,
+  ),
   'broker.session.timeout.ms': int(9_000, 'A broker that was not heard of for so long is fenced', 1),
   'auto.leader.rebalance.enable': bool(true, 'Give leadership back to preferred replicas from time to time'),
   'leader.imbalance.check.interval.seconds': long(300, 'How often preferred leaders are elected', 1),
-  'unclean.leader.election.interval.ms': long(300_000, 'How often partitions without a leader are looked at for an unclean election', 1),
+  'unclean.leader.election.interval.ms': long(
+    300_000,
+    'How often partitions without a leader are looked at for an unclean election',
+    1,
+  ),
   'delete.topic.enable': bool(true, 'Topics may be deleted'),
   'num.partitions': int(1, 'Partitions of a topic that is created without a number', 1),
   'default.replication.factor': int(1, 'Replicas of a topic that is created without a number', 1),
@@ -59,7 +67,7 @@ export function parseControllerConfig(raw: Readonly<Record<string, unknown>>): P
   return { config, given, ignored, problems }
 }
 
-export function isControllerSetting(name: string): name is keyof ControllerConfig & string {
+export function isControllerSetting(name: string): name is keyof ControllerConfig {
   return Object.hasOwn(CONTROLLER_SETTINGS, name)
 }
 

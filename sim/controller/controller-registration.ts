@@ -111,9 +111,7 @@ export class ControllerRegistration implements MetadataPublisher {
       controllerId: this.#options.nodeId,
       incarnationId: this.#options.incarnationId,
       zkMigrationReady: false,
-      listeners: [
-        { name: CONTROLLER_LISTENER, host: this.#env.node, port: CONTROLLER_PORT, securityProtocol: 0 },
-      ],
+      listeners: [{ name: CONTROLLER_LISTENER, host: this.#env.node, port: CONTROLLER_PORT, securityProtocol: 0 }],
       features: [...SUPPORTED_FEATURES].map(([name, { min, max }]) => ({
         name,
         minSupportedVersion: min,

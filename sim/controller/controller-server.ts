@@ -18,6 +18,7 @@ import { METADATA_RECORD_CODEC } from '../kraft/metadata/record-codec.js'
 import type { MetadataRecord } from '../kraft/metadata/records.js'
 import { SnapshotGenerator } from '../kraft/metadata/snapshot-generator.js'
 import { NOT_LEADER, RaftClient } from '../kraft/raft-client.js'
+import { RaftFault } from '../kraft/raft-fault.js'
 import type { Voter } from '../kraft/voter-set.js'
 import type { WireMode } from '../wire/frame.js'
 import { RequestClient } from '../wire/request-client.js'
@@ -41,6 +42,8 @@ export interface ControllerOptions {
 /** Kafka's raft channel reconnects after 50 to 500 ms and sends one request at a time to each node. */
 const RAFT_RECONNECT_MS = 50
 const RAFT_RECONNECT_MAX_MS = 500
+/** How long a controller waits for the answer to its own registration. */
+const REGISTRATION_TIMEOUT_MS = 5_000
 
 /** @throws UsageError when the configuration is wrong. */
 export function bootController(options: ControllerOptions): Boot {
@@ -56,11 +59,7 @@ class ControllerServer implements Program {
 
   constructor(env: Env, options: ControllerOptions, config: ControllerConfig, given: ReadonlyMap<string, string>) {
     const { nodeId, clusterId, voters, wire } = options
-    const properties = readMetaProperties(env.disk)
-    assert(properties?.nodeId === nodeId && properties.clusterId === clusterId, 'controller: disk of another node', {
-      nodeId,
-      properties,
-    })
+    const { directoryId, bootstrapRecords } = readStorage(env, options)
     const channel = (clientId: string, requestTimeoutMs: number): RequestClient =>
       new RequestClient(env, {
         clientId,
@@ -73,7 +72,7 @@ class ControllerServer implements Program {
     const raftTimeoutMs = config['controller.quorum.request.timeout.ms']
     const raft = (this.#raft = new RaftClient(env, {
       nodeId,
-      directoryId: properties.directoryId,
+      directoryId,
       clusterId,
       voters,
       config,
@@ -89,7 +88,7 @@ class ControllerServer implements Program {
       quorum: voters.map((voter) => voter.id),
       config,
       given,
-      bootstrapRecords: readBootstrapRecords(env.disk) ?? [],
+      bootstrapRecords,
       raft: raftOf(raft),
       loader,
     })
@@ -105,7 +104,7 @@ class ControllerServer implements Program {
       nodeId,
       incarnationId: env.random.fork('incarnation').uuid(),
       activeController: () => leaderNode(raft),
-      requests: channel(`controller-registration-${nodeId}`, raftTimeoutMs),
+      requests: channel(`controller-registration-${nodeId}`, REGISTRATION_TIMEOUT_MS),
     })
     loader.install(snapshotGenerator(env, raft, config), this.#registration)
     raft.register(controller)
@@ -118,6 +117,20 @@ class ControllerServer implements Program {
     this.#server.close()
     this.#registration.close()
     this.#raft.shutdown(() => done())
+  }
+}
+
+/** What the disk says of this node; ends the process when it was not formatted for it, as Kafka does not start. */
+function readStorage(env: Env, { nodeId, clusterId }: ControllerOptions) {
+  const properties = readMetaProperties(env.disk)
+  if (properties?.nodeId !== nodeId || properties.clusterId !== clusterId)
+    env.halt('storage of another node, or of none')
+  assert(properties !== undefined, 'controller: storage', { nodeId })
+  try {
+    return { directoryId: properties.directoryId, bootstrapRecords: readBootstrapRecords(env.disk) ?? [] }
+  } catch (fault) {
+    if (fault instanceof RaftFault) env.halt(`bootstrap records: ${fault.message}`)
+    throw fault
   }
 }
 

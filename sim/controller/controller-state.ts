@@ -9,7 +9,7 @@
 import type { Env } from '../kernel/env.js'
 import { unreachable } from '../kernel/errors.js'
 import type { NodeId, Offset } from '../kernel/units.js'
-import type { MetadataImage, PartitionImage } from '../kraft/metadata/image.js'
+import type { BrokerImage, MetadataImage, PartitionImage } from '../kraft/metadata/image.js'
 import type { MetadataRecord } from '../kraft/metadata/records.js'
 import { RESOURCE_BROKER, RESOURCE_TOPIC } from '../kraft/metadata/records.js'
 import { Errors } from '../wire/errors.js'
@@ -31,10 +31,29 @@ export const PRODUCER_ID_BLOCK_SIZE = 1_000
 
 /** What a record did, for whoever tells about it. */
 export type Applied =
-  | { readonly kind: 'partition'; readonly topic: Topic; readonly index: number; readonly before?: PartitionImage; readonly after: PartitionImage }
+  | {
+      readonly kind: 'partition'
+      readonly topic: Topic
+      readonly index: number
+      readonly before?: PartitionImage
+      readonly after: PartitionImage
+    }
+  | { readonly kind: 'broker'; readonly before: BrokerImage; readonly after: BrokerImage }
   | { readonly kind: 'topic-deleted'; readonly topic: Topic }
-  | { readonly kind: 'elr-cleared'; readonly partitions: readonly { readonly topic: Topic; readonly index: number; readonly after: PartitionImage }[] }
+  | {
+      readonly kind: 'elr-cleared'
+      readonly partitions: readonly { readonly topic: Topic; readonly index: number; readonly after: PartitionImage }[]
+    }
   | undefined
+
+/** Records that `replay` says something about. */
+type TellingRecord =
+  | 'PartitionChangeRecord'
+  | 'PartitionRecord'
+  | 'TopicRecord'
+  | 'RemoveTopicRecord'
+  | 'ClearElrRecord'
+  | 'BrokerRegistrationChangeRecord'
 
 export interface ControllerStateOptions {
   readonly nodeId: NodeId
@@ -115,6 +134,8 @@ export class ControllerState implements ReplicationContext {
         })
         return { kind: 'elr-cleared', partitions }
       }
+      case 'BrokerRegistrationChangeRecord':
+        return { kind: 'broker', ...this.cluster.replayRegistrationChange(record) }
       default:
         this.#replayOther(record, offset)
         return undefined
@@ -130,13 +151,7 @@ export class ControllerState implements ReplicationContext {
     this.#nextProducerId = image.nextProducerId
   }
 
-  #replayOther(
-    record: Exclude<
-      MetadataRecord,
-      { type: 'PartitionChangeRecord' | 'PartitionRecord' | 'TopicRecord' | 'RemoveTopicRecord' | 'ClearElrRecord' }
-    >,
-    offset: Offset,
-  ): void {
+  #replayOther(record: Exclude<MetadataRecord, { type: TellingRecord }>, offset: Offset): void {
     switch (record.type) {
       case 'RegisterBrokerRecord':
         return this.cluster.replayRegisterBroker(record, offset)
@@ -146,8 +161,6 @@ export class ControllerState implements ReplicationContext {
         return this.cluster.replayFenceBroker(record)
       case 'UnfenceBrokerRecord':
         return this.cluster.replayUnfenceBroker(record)
-      case 'BrokerRegistrationChangeRecord':
-        return this.cluster.replayRegistrationChange(record)
       case 'RegisterControllerRecord':
         return this.cluster.replayRegisterController(record)
       case 'ConfigRecord':

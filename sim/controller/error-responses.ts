@@ -85,7 +85,12 @@ const RESPONSES: Responses = {
     shouldShutDown: false,
   }),
   UnregisterBroker: (_body, { error, message }) => ({ throttleTimeMs, errorCode: error, errorMessage: message }),
-  AllocateProducerIds: (_body, { error }) => ({ throttleTimeMs, errorCode: error, producerIdStart: 0, producerIdLen: 0 }),
+  AllocateProducerIds: (_body, { error }) => ({
+    throttleTimeMs,
+    errorCode: error,
+    producerIdStart: 0,
+    producerIdLen: 0,
+  }),
   ControllerRegistration: (_body, { error, message }) => ({ throttleTimeMs, errorCode: error, errorMessage: message }),
 }
 

@@ -85,7 +85,11 @@ export class FeatureControl {
     for (const [name, level] of levels) this.replay(featureLevelRecord(name, level))
   }
 
-  updateFeatures(updates: readonly FeatureUpdate[], validateOnly: boolean, support: FeatureSupport): ControllerResult<ApiError> {
+  updateFeatures(
+    updates: readonly FeatureUpdate[],
+    validateOnly: boolean,
+    support: FeatureSupport,
+  ): ControllerResult<ApiError> {
     const proposed = new Map(this.#levels)
     for (const update of updates) proposed.set(update.feature, update.level)
     const records: MetadataRecord[] = []
@@ -116,7 +120,8 @@ export class FeatureControl {
       return invalid('a downgrade has to be asked for as one')
     }
     if (level > current && upgradeType !== UPGRADE) return invalid('a downgrade cannot go up')
-    if (feature === METADATA_VERSION_FEATURE) return this.#updateMetadataVersion(level, upgradeType === UNSAFE_DOWNGRADE)
+    if (feature === METADATA_VERSION_FEATURE)
+      return this.#updateMetadataVersion(level, upgradeType === UNSAFE_DOWNGRADE)
     if (feature === KRAFT_FEATURE) {
       if (upgradeType === UPGRADE && level === current) return { record: NO_OP_RECORD }
       return level === current ? { record: undefined } : invalid('this feature has no other level here')
@@ -124,9 +129,7 @@ export class FeatureControl {
     const wanted = feature === ELR_FEATURE && level >= 1 ? METADATA_VERSIONS.find((version) => version.elr) : undefined
     const planned = proposed.get(METADATA_VERSION_FEATURE) ?? 0
     if (wanted !== undefined && planned < wanted.featureLevel) {
-      return invalid(
-        `it needs ${METADATA_VERSION_FEATURE} ${wanted.featureLevel}`,
-      )
+      return invalid(`it needs ${METADATA_VERSION_FEATURE} ${wanted.featureLevel}`)
     }
     return { record: featureLevelRecord(feature, level) }
   }
@@ -143,11 +146,7 @@ export class FeatureControl {
       (version) => version.metadataChanged && version.featureLevel > level && version.featureLevel <= current,
     )
     if (loses) {
-      return invalid(
-        unsafe
-          ? 'unsafe downgrades are not supported'
-          : 'metadata would be lost',
-      )
+      return invalid(unsafe ? 'unsafe downgrades are not supported' : 'metadata would be lost')
     }
     return { record: featureLevelRecord(METADATA_VERSION_FEATURE, level) }
   }
@@ -175,7 +174,12 @@ export class FeatureControl {
   }
 }
 
-function featureReason(who: string, feature: string, level: number, features: readonly RecordFeature[]): string | undefined {
+function featureReason(
+  who: string,
+  feature: string,
+  level: number,
+  features: readonly RecordFeature[],
+): string | undefined {
   const found = features.find((each) => each.name === feature)
   return rangeReason(who, level, found?.minSupportedVersion ?? 0, found?.maxSupportedVersion ?? 0)
 }

@@ -19,7 +19,10 @@ export const ELECTION_UNCLEAN = 1
 
 const MAX_ELECTIONS = 1_000
 
-export function electLeaders(context: ReplicationContext, request: ElectLeadersRequest): Decision<ElectLeadersResponse> {
+export function electLeaders(
+  context: ReplicationContext,
+  request: ElectLeadersRequest,
+): Decision<ElectLeadersResponse> {
   const { electionType, topicPartitions } = request
   if (electionType !== ELECTION_PREFERRED && electionType !== ELECTION_UNCLEAN) {
     return refused(Errors.INVALID_REQUEST, `election type ${electionType} is unknown`)
@@ -27,7 +30,10 @@ export function electLeaders(context: ReplicationContext, request: ElectLeadersR
   const records: MetadataRecord[] = []
   const asked =
     topicPartitions ??
-    [...context.topics.byName.values()].map(({ name, partitions }) => ({ topic: name, partitions: [...partitions.keys()] }))
+    [...context.topics.byName.values()].map(({ name, partitions }) => ({
+      topic: name,
+      partitions: [...partitions.keys()],
+    }))
   const results = asked.map(({ topic, partitions }) => {
     const partitionResult: PartitionResult[] = []
     for (const partitionId of partitions) {
@@ -38,7 +44,11 @@ export function electLeaders(context: ReplicationContext, request: ElectLeadersR
     }
     return { topic, partitionResult }
   })
-  return decided('elect-leaders', records, { throttleTimeMs: 0, errorCode: Errors.NONE, replicaElectionResults: results })
+  return decided('elect-leaders', records, {
+    throttleTimeMs: 0,
+    errorCode: Errors.NONE,
+    replicaElectionResults: results,
+  })
 }
 
 /** Gives partitions back to their preferred leaders. The response is true when there may be more. */

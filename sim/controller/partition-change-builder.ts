@@ -54,7 +54,10 @@ export interface PartitionChange {
 type Draft = { -readonly [K in keyof PartitionChangeRecord]: PartitionChangeRecord[K] }
 
 /** The record that brings `partition` to what `change` asks; undefined when nothing changes. */
-export function buildPartitionChange(partition: PartitionImage, change: PartitionChange): PartitionChangeRecord | undefined {
+export function buildPartitionChange(
+  partition: PartitionImage,
+  change: PartitionChange,
+): PartitionChangeRecord | undefined {
   return new PartitionChangeBuilder(partition, change).build()
 }
 

@@ -175,7 +175,8 @@ export class QuorumController {
     assert(!atomic || records.length <= MAX_RECORDS_PER_BATCH, 'controller: too many records for one batch', { reason })
     let last: Offset | undefined
     for (let start = 0; start < records.length; start += MAX_RECORDS_PER_BATCH) {
-      const part = records.length <= MAX_RECORDS_PER_BATCH ? records : records.slice(start, start + MAX_RECORDS_PER_BATCH)
+      const part =
+        records.length <= MAX_RECORDS_PER_BATCH ? records : records.slice(start, start + MAX_RECORDS_PER_BATCH)
       last = this.#raft.append(this.#claimEpoch, part)
       if (last === undefined) return undefined
       const baseOffset = last - part.length + 1

@@ -110,7 +110,12 @@ function alterOne(
   return { record }
 }
 
-function cancel(context: ReplicationContext, topic: Topic, index: number, partition: PartitionImage): ApiError | Change {
+function cancel(
+  context: ReplicationContext,
+  topic: Topic,
+  index: number,
+  partition: PartitionImage,
+): ApiError | Change {
   if (!isReassigning(partition)) {
     return apiError(Errors.NO_REASSIGNMENT_IN_PROGRESS)
   }

@@ -42,9 +42,11 @@ export function completeReassignment(
  * Back to before. When every in-sync replica was an adding one, the first original replica becomes the ISR: `unclean`, and
  * allowed only where unclean elections are.
  */
-export function revertReassignment(
-  partition: PartitionImage,
-): { readonly replicas: readonly NodeId[]; readonly isr: readonly NodeId[]; readonly unclean: boolean } {
+export function revertReassignment(partition: PartitionImage): {
+  readonly replicas: readonly NodeId[]
+  readonly isr: readonly NodeId[]
+  readonly unclean: boolean
+} {
   const adding = partition.addingReplicas
   const replicas = partition.replicas.filter((replica) => !adding.includes(replica))
   const isr = partition.isr.filter((replica) => !adding.includes(replica))

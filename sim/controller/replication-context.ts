@@ -82,7 +82,9 @@ export function electionOf(context: ReplicationContext, topic: Topic): 'UNCLEAN'
 }
 
 export function defaultDirectory(context: ReplicationContext, broker: NodeId): Uuid {
-  return context.features.metadataVersion.directoryAssignment ? context.cluster.defaultDirectory(broker) : MIGRATING_DIRECTORY
+  return context.features.metadataVersion.directoryAssignment
+    ? context.cluster.defaultDirectory(broker)
+    : MIGRATING_DIRECTORY
 }
 
 function directoryOf(partition: PartitionImage, broker: NodeId): Uuid {

@@ -32,7 +32,10 @@ const MAX_PARTITIONS_PER_REQUEST = 10_000
 /** A batch of records may not be longer; user operations are one batch. */
 const MAX_RECORDS_PER_USER_OPERATION = 10_000
 
-export function createTopics(context: ReplicationContext, request: CreateTopicsRequest): Decision<CreateTopicsResponse> {
+export function createTopics(
+  context: ReplicationContext,
+  request: CreateTopicsRequest,
+): Decision<CreateTopicsResponse> {
   if (totalPartitions(request, context.defaultPartitions) > MAX_PARTITIONS_PER_REQUEST) {
     return refused(Errors.POLICY_VIOLATION, `more than ${MAX_PARTITIONS_PER_REQUEST} partitions in one request`)
   }
@@ -68,7 +71,10 @@ export function createPartitions(
   return decided('create', validateOnly ? [] : records, results, true)
 }
 
-export function deleteTopics(context: ReplicationContext, ids: readonly Uuid[]): ControllerResult<ReadonlyMap<Uuid, ApiError>> {
+export function deleteTopics(
+  context: ReplicationContext,
+  ids: readonly Uuid[],
+): ControllerResult<ReadonlyMap<Uuid, ApiError>> {
   const records: MetadataRecord[] = []
   const results = new Map<Uuid, ApiError>()
   for (const id of ids) {
@@ -114,7 +120,10 @@ function checkName(context: ReplicationContext, name: string): ApiError | undefi
   if (context.topics.byName.has(name)) return apiError(Errors.TOPIC_ALREADY_EXISTS, `topic ${name} exists`)
   const colliding = context.topics.collidingTopic(name)
   if (colliding !== undefined) {
-    return apiError(Errors.INVALID_TOPIC_EXCEPTION, `${name} differs from topic ${colliding} in dots and underscores only`)
+    return apiError(
+      Errors.INVALID_TOPIC_EXCEPTION,
+      `${name} differs from topic ${colliding} in dots and underscores only`,
+    )
   }
   const problem = topicNameProblem(name)
   return problem === undefined ? undefined : apiError(Errors.INVALID_TOPIC_EXCEPTION, problem)
@@ -139,8 +148,7 @@ function planPartitions(context: ReplicationContext, topic: CreatableTopic): Api
   }
   const count = numPartitions === -1 ? context.defaultPartitions : numPartitions
   const factor = replicationFactor === -1 ? context.defaultReplicationFactor : replicationFactor
-  const unable = (why: string): ApiError =>
-    apiError(Errors.INVALID_REPLICATION_FACTOR, `no ${factor} replicas: ${why}`)
+  const unable = (why: string): ApiError => apiError(Errors.INVALID_REPLICATION_FACTOR, `no ${factor} replicas: ${why}`)
   const placement = placeReplicas(context.cluster.usableBrokers(), count, factor, context.random)
   if ('impossible' in placement) return unable(placement.impossible)
   const planned = new Map<number, PartitionImage>()
@@ -156,7 +164,8 @@ function planManually(context: ReplicationContext, topic: CreatableTopic): ApiEr
   if (topic.replicationFactor !== -1) {
     return apiError(Errors.INVALID_REQUEST, 'with an assignment, the replication factor is -1')
   }
-  if (topic.numPartitions !== -1) return apiError(Errors.INVALID_REQUEST, 'with an assignment, the number of partitions is -1')
+  if (topic.numPartitions !== -1)
+    return apiError(Errors.INVALID_REQUEST, 'with an assignment, the number of partitions is -1')
   const invalid = (message: string): ApiError => apiError(Errors.INVALID_REPLICA_ASSIGNMENT, message)
   const planned = new Map<number, PartitionImage>()
   let size: number | undefined
@@ -185,10 +194,7 @@ function addPartitions(context: ReplicationContext, asked: CreatePartitionsTopic
     return apiError(Errors.INVALID_PARTITIONS, `the topic has ${existing} partitions already`)
   }
   if (asked.count < existing) {
-    return apiError(
-      Errors.INVALID_PARTITIONS,
-      `the topic has ${existing} partitions; ${asked.count} would be fewer`,
-    )
+    return apiError(Errors.INVALID_PARTITIONS, `the topic has ${existing} partitions; ${asked.count} would be fewer`)
   }
   const additional = asked.count - existing
   if (asked.assignments !== null && asked.assignments.length !== additional) {
@@ -265,7 +271,12 @@ function newPartition(context: ReplicationContext, replicas: readonly NodeId[]):
   }
 }
 
-function partitionRecord(context: ReplicationContext, topicId: Uuid, index: number, partition: PartitionImage): MetadataRecord {
+function partitionRecord(
+  context: ReplicationContext,
+  topicId: Uuid,
+  index: number,
+  partition: PartitionImage,
+): MetadataRecord {
   const { metadataVersion, elrEnabled } = context.features
   return partitionToRecord(topicId, index, partition, metadataVersion, elrEnabled)
 }

@@ -7,6 +7,7 @@
 
 import { z } from 'zod'
 import type { NodeName } from '../kernel/names.js'
+import type { MessageMatch } from '../world/fault-rule.js'
 import { API_NAMES, messageOf } from '../cluster/message-of.js'
 import { nearest } from '../kernel/config-def.js'
 import { duration, share, size, targets } from './arguments.js'
@@ -126,7 +127,7 @@ interface MessageArgument {
 
 const drop: FaultKind<MessageArgument> = {
   type: 'fault',
-  doc: 'messages vanish from their connection: { request: Fetch, from: b2, to: b1, times: 1 }',
+  doc: 'messages, and what follows them on their connection, never arrive: { request: Fetch, from: b2, to: b1, times: 1 }',
   lasts: 'always',
   schema: (names) => messageSchema(names, {}),
   plan: (argument, context) => onMessages(argument, context, (match, limit) => context.cluster.network.dropMessages(match, limit)),
@@ -197,16 +198,16 @@ function messageSchema(names: TargetNames, more: Readonly<Record<string, z.ZodTy
 function onMessages(
   { request, response, from, to, times }: MessageArgument,
   context: StepContext,
-  put: (match: (body: unknown, from: NodeName, to: NodeName) => boolean, limit: { times?: number }) => Handle,
+  put: (match: MessageMatch, limit: { times?: number }) => Handle,
 ) {
   const sources = from && resolveTargets(from, context)
   const destinations = to && resolveTargets(to, context)
   if (sources && 'skipped' in sources) return sources
   if (destinations && 'skipped' in destinations) return destinations
-  const match = (body: unknown, sender: NodeName, receiver: NodeName): boolean => {
+  const match: MessageMatch = (frame, sender, receiver) => {
     if (sources && !sources.includes(sender)) return false
     if (destinations && !destinations.includes(receiver)) return false
-    const message = messageOf(body)
+    const message = messageOf(frame)
     return message !== undefined && message.api === (request ?? response) && message.isRequest === (request !== undefined)
   }
   const nodes = [...(sources ?? []), ...(destinations ?? [])]

@@ -150,7 +150,7 @@ function down(chosen: readonly Target[], context: Parameters<typeof resolveTarge
     act: () => {
       for (const node of up) act(node)
       return () => {
-        for (const node of up) context.cluster.start(node)
+        for (const node of up) context.cluster.startOnceDown(node)
       }
     },
   }

@@ -25,7 +25,13 @@ import {
   knownLeader,
   validateVoterRequest,
 } from './leader-discovery.js'
-import type { CandidateState, OffsetAndEpoch, ProspectiveState, ResignedState, UnattachedState } from './quorum-state.js'
+import type {
+  CandidateState,
+  OffsetAndEpoch,
+  ProspectiveState,
+  ResignedState,
+  UnattachedState,
+} from './quorum-state.js'
 import { answerVote, NO_LEADER_ID } from './quorum-state.js'
 import type { RaftCore } from './raft-core.js'
 import {
@@ -104,7 +110,8 @@ function* countPreVote<T>(raft: RaftCore<T>, state: ProspectiveState, peer: Peer
 
 /** Back to the leader that it knew, or to none. */
 function* losePreVote<T>(raft: RaftCore<T>, state: ProspectiveState, reason: string): Blocking {
-  if (state.leaderId >= 0 && raft.leaderNode !== undefined) yield* raft.becomeFollower(raft.epoch, state.leaderId, reason)
+  if (state.leaderId >= 0 && raft.leaderNode !== undefined)
+    yield* raft.becomeFollower(raft.epoch, state.leaderId, reason)
   else yield* raft.becomeUnattached(raft.epoch, state.leaderId, reason)
 }
 
@@ -252,7 +259,14 @@ function sendVotes<T>(raft: RaftCore<T>, state: CandidateState | ProspectiveStat
   let waitMs: Millis = LONG_MAX
   for (const voter of state.election.unrecorded()) {
     const request = (): VoteRequest =>
-      voteRequest(raft.clusterId, raft.epoch, raft.local, voter, raft.log.lastOffsetAndEpoch(), state.name === 'prospective')
+      voteRequest(
+        raft.clusterId,
+        raft.epoch,
+        raft.local,
+        voter,
+        raft.log.lastOffsetAndEpoch(),
+        state.name === 'prospective',
+      )
     waitMs = Math.min(waitMs, raft.send(nowMs, raft.voterPeer(voter.id), 'Vote', request))
   }
   return waitMs

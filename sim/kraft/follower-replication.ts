@@ -72,7 +72,9 @@ function* handleAnswer<T>(
 
 function truncate<T>(raft: RaftCore<T>, state: FollowerState, diverging: OffsetAndEpoch): void {
   if (diverging.offset < state.highWatermark) {
-    throw new RaftFault(`leader asks to truncate to ${diverging.offset}, below the high watermark ${state.highWatermark}`)
+    throw new RaftFault(
+      `leader asks to truncate to ${diverging.offset}, below the high watermark ${state.highWatermark}`,
+    )
   }
   raft.log.truncateToEndOffset(diverging)
 }
@@ -114,7 +116,11 @@ export function* handleFetchSnapshotResponse<T>(
   return 'ready'
 }
 
-function* takePiece<T>(raft: RaftCore<T>, state: FollowerState, piece: FetchSnapshotResponsePartitionSnapshot): Blocking {
+function* takePiece<T>(
+  raft: RaftCore<T>,
+  state: FollowerState,
+  piece: FetchSnapshotResponsePartitionSnapshot,
+): Blocking {
   const { log } = raft
   const download = state.fetchingSnapshot
   const { endOffset, epoch } = piece.snapshotId

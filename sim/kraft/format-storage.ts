@@ -75,7 +75,9 @@ export function readBootstrapRecords(disk: Disk): readonly MetadataRecord[] | un
 
 /** metadata.version first, the others by name. */
 function bootstrapRecords(features: ReadonlyMap<string, number>): readonly MetadataRecord[] {
-  const names = [...features.keys()].filter((name) => name !== METADATA_VERSION_FEATURE && name !== 'kraft.version').sort()
+  const names = [...features.keys()]
+    .filter((name) => name !== METADATA_VERSION_FEATURE && name !== 'kraft.version')
+    .sort()
   return [METADATA_VERSION_FEATURE, ...names]
     .filter((name) => (features.get(name) ?? 0) > 0)
     .map((name) => featureLevelRecord(name, features.get(name) ?? 0))

@@ -57,7 +57,9 @@ export function isMeantForUs<T>(raft: RaftCore<T>, voter: ReplicaKey): boolean {
 /** Takes over a larger epoch, or the leader of ours. */
 export function* followMessage<T>(raft: RaftCore<T>, leaderId: NodeId, epoch: Epoch): Blocking {
   if (!isConsistent(raft, leaderId, epoch)) {
-    throw new RaftFault(`leader ${leaderId} at epoch ${epoch} contradicts leader ${raft.leaderId} at epoch ${raft.epoch}`)
+    throw new RaftFault(
+      `leader ${leaderId} at epoch ${epoch} contradicts leader ${raft.leaderId} at epoch ${raft.epoch}`,
+    )
   }
   if (epoch > raft.epoch) {
     if (leaderId >= 0) yield* raft.becomeFollower(epoch, leaderId, 'higher-epoch')

@@ -23,12 +23,25 @@ import type { FetchSnapshotRequest, FetchSnapshotResponse } from '../wire/messag
 import { sendBeginQuorumEpoch } from './elections.js'
 import { isSameCluster, knownLeader, validateLeaderRequest } from './leader-discovery.js'
 import type { LeaderState, ReplicaProgress } from './leader-state.js'
-import { CONTROLLER_LISTENER, CONTROLLER_PORT, METADATA_PARTITION, METADATA_TOPIC, METADATA_TOPIC_ID } from './quorum-config.js'
+import {
+  CONTROLLER_LISTENER,
+  CONTROLLER_PORT,
+  METADATA_PARTITION,
+  METADATA_TOPIC,
+  METADATA_TOPIC_ID,
+} from './quorum-config.js'
 import type { LeaderEpochState } from './quorum-state.js'
 import type { RaftCore } from './raft-core.js'
 import { RaftFault } from './raft-fault.js'
 import type { FetchResult } from './raft-messages.js'
-import { fetchError, fetchResponse, fetchSnapshotError, fetchSnapshotResponse, onlyElement, onlyPartition } from './raft-messages.js'
+import {
+  fetchError,
+  fetchResponse,
+  fetchSnapshotError,
+  fetchSnapshotResponse,
+  onlyElement,
+  onlyPartition,
+} from './raft-messages.js'
 import type { Blocking } from './raft-thread.js'
 import { isBootstrapSnapshot } from './snapshot-file.js'
 import type { ReplicaKey } from './voter-set.js'
@@ -94,7 +107,12 @@ function readForFetch<T>(raft: RaftCore<T>, key: ReplicaKey, fetch: FetchPartiti
   }
 }
 
-function readAsLeader<T>(raft: RaftCore<T>, leadership: LeaderState, key: ReplicaKey, fetch: FetchPartition): FetchResult {
+function readAsLeader<T>(
+  raft: RaftCore<T>,
+  leadership: LeaderState,
+  key: ReplicaKey,
+  fetch: FetchPartition,
+): FetchResult {
   const { log } = raft
   const { fetchOffset } = fetch
   const found = { errorCode: Errors.NONE, records: [], logStartOffset: log.startOffset }
@@ -141,12 +159,20 @@ export function handleFetchSnapshotRequest<T>(raft: RaftCore<T>, request: FetchS
     const key: ReplicaKey = { id: request.replicaId, directoryId: fetch.replicaDirectoryId }
     raft.state.leadership.sawFetch(key, raft.nowMs())
   }
-  return fetchSnapshotResponse(leader, Errors.NONE, { id, size: piece.size, position: fetch.position, bytes: piece.bytes })
+  return fetchSnapshotResponse(leader, Errors.NONE, {
+    id,
+    size: piece.size,
+    position: fetch.position,
+    bytes: piece.bytes,
+  })
 }
 
 // ── DescribeQuorum ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-export function handleDescribeQuorumRequest<T>(raft: RaftCore<T>, request: DescribeQuorumRequest): DescribeQuorumResponse {
+export function handleDescribeQuorumRequest<T>(
+  raft: RaftCore<T>,
+  request: DescribeQuorumRequest,
+): DescribeQuorumResponse {
   if (onlyPartition(request.topics) === undefined) return unknownPartitions(request)
   const { state } = raft
   if (state.name !== 'leader') return describeError(Errors.NOT_LEADER_OR_FOLLOWER)

@@ -112,12 +112,7 @@ export interface ResignedState {
 }
 
 export type EpochState =
-  | UnattachedState
-  | ProspectiveState
-  | CandidateState
-  | LeaderEpochState
-  | FollowerState
-  | ResignedState
+  UnattachedState | ProspectiveState | CandidateState | LeaderEpochState | FollowerState | ResignedState
 
 /** What transitions draw on. */
 export interface QuorumContext {
@@ -144,7 +139,12 @@ const TRANSITIONS: Readonly<Record<EpochState['name'], Partial<Record<EpochState
 function allowed<S extends EpochState>(context: QuorumContext, from: EpochState, to: S): S {
   const rule = TRANSITIONS[from.name][to.name]
   const fits = rule === '=' ? to.epoch === from.epoch : rule === '>' ? to.epoch > from.epoch : to.epoch >= from.epoch
-  assert(rule !== undefined && fits, 'quorum: transition', { from: from.name, at: from.epoch, to: to.name, epoch: to.epoch })
+  assert(rule !== undefined && fits, 'quorum: transition', {
+    from: from.name,
+    at: from.epoch,
+    to: to.name,
+    epoch: to.epoch,
+  })
   assert(isVoter(context) || to.name === 'unattached' || to.name === 'follower', 'quorum: observer', { to: to.name })
   return to
 }
@@ -154,7 +154,11 @@ function isVoter(context: QuorumContext): boolean {
 }
 
 /** The state to start in, from what is on disk and where the log ends. */
-export function initialState(context: QuorumContext, stored: ElectionState | undefined, logEnd: OffsetAndEpoch): EpochState {
+export function initialState(
+  context: QuorumContext,
+  stored: ElectionState | undefined,
+  logEnd: OffsetAndEpoch,
+): EpochState {
   const election = stored ?? { epoch: 0, leaderId: NO_LEADER_ID, votedKey: null }
   if (election.epoch < logEnd.epoch) return unattached(context, logEnd.epoch, NO_LEADER_ID, null)
   if (election.leaderId === context.local.id) return resigned(context, election.epoch, [])
@@ -168,8 +172,16 @@ export function initialState(context: QuorumContext, stored: ElectionState | und
 }
 
 /** A larger epoch was seen, or a pre-vote was lost with no leader to go back to. */
-export function toUnattached(context: QuorumContext, from: EpochState, epoch: Epoch, leaderId: NodeId): UnattachedState {
-  assert(epoch > from.epoch || from.name === 'prospective', 'quorum: unattached in the same epoch', { from: from.name, epoch })
+export function toUnattached(
+  context: QuorumContext,
+  from: EpochState,
+  epoch: Epoch,
+  leaderId: NodeId,
+): UnattachedState {
+  assert(epoch > from.epoch || from.name === 'prospective', 'quorum: unattached in the same epoch', {
+    from: from.name,
+    epoch,
+  })
   const votedKey = epoch === from.epoch ? electionOf(from, context.local).votedKey : null
   const timeoutMs = remainingElectionMs(context, from)
   return allowed(context, from, unattached(context, epoch, leaderId, votedKey, highWatermarkOf(from), timeoutMs))
@@ -303,7 +315,13 @@ function unattached(
 }
 
 function candidate(context: QuorumContext, epoch: Epoch, highWatermark: Offset): CandidateState {
-  return { name: 'candidate', epoch, highWatermark, electionTimer: electionTimeout(context), election: ownElection(context) }
+  return {
+    name: 'candidate',
+    epoch,
+    highWatermark,
+    electionTimer: electionTimeout(context),
+    election: ownElection(context),
+  }
 }
 
 function follower(
@@ -345,4 +363,3 @@ function ownElection(context: QuorumContext): EpochElection {
   election.record(context.local.id, true)
   return election
 }
-

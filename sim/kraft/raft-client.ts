@@ -126,7 +126,10 @@ export class RaftClient<T = MetadataRecord> {
   }
 
   get isVoter(): boolean {
-    return this.#core?.isVoter ?? new VoterSet(this.#options.voters).has({ id: this.#options.nodeId, directoryId: this.#options.directoryId })
+    return (
+      this.#core?.isVoter ??
+      new VoterSet(this.#options.voters).has({ id: this.#options.nodeId, directoryId: this.#options.directoryId })
+    )
   }
 
   get isLeader(): boolean {

@@ -216,7 +216,13 @@ export class RaftCore<T> implements QuorumContext {
   *becomeCandidate(reason: string): Blocking {
     const state = toCandidate(this, this.state)
     yield* this.#take(state, reason, true)
-    this.env.emit('quorum.vote', { epoch: state.epoch, candidate: this.local.id, granted: true, preVote: false, reason: 'self' })
+    this.env.emit('quorum.vote', {
+      epoch: state.epoch,
+      candidate: this.local.id,
+      granted: true,
+      preVote: false,
+      reason: 'self',
+    })
     this.tellListeners()
     yield* this.#leadOrAsk(state)
   }
@@ -368,7 +374,10 @@ export class RaftCore<T> implements QuorumContext {
         this.env.emit('quorum.snapshot', { endOffset, epoch, how: 'loaded' })
         context.load(snapshot)
       } else if (context.nextOffset === STARTING_OFFSET) context.nextOffset = 0
-      else throw new RaftFault(`no snapshot for a listener at ${context.nextOffset}, log starts at ${this.log.startOffset}`)
+      else
+        throw new RaftFault(
+          `no snapshot for a listener at ${context.nextOffset}, log starts at ${this.log.startOffset}`,
+        )
     }
     if (context.nextOffset >= highWatermark) return
     const batches = this.log.readCommitted(context.nextOffset).map((batch) => committedBatch(batch, this.codec))
@@ -409,4 +418,3 @@ export class RaftCore<T> implements QuorumContext {
     return this.manager.remainingRequestMs(peer, nowMs)
   }
 }
-

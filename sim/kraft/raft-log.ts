@@ -96,7 +96,9 @@ export class RaftLog {
     const latest = this.latestSnapshotId
     if (latest === undefined) return 0
     if (latest.offset === this.startOffset && latest.offset === this.endOffset) return latest.epoch
-    throw new RaftFault(`no epoch in a log of [${this.startOffset}, ${this.endOffset}) with a snapshot at ${latest.offset}`)
+    throw new RaftFault(
+      `no epoch in a log of [${this.startOffset}, ${this.endOffset}) with a snapshot at ${latest.offset}`,
+    )
   }
 
   /** The largest epoch at or below `epoch`, and where it ends here. */
@@ -116,7 +118,8 @@ export class RaftLog {
     const earliest = this.earliestSnapshotId
     const latest = this.latestSnapshotId
     if (earliest !== undefined && latest !== undefined) {
-      const before = offset < startOffset || (offset === startOffset && epoch !== earliest.epoch) || epoch < earliest.epoch
+      const before =
+        offset < startOffset || (offset === startOffset && epoch !== earliest.epoch) || epoch < earliest.epoch
       if (before) return { kind: 'snapshot', id: latest }
     }
     const end = this.endOffsetForEpoch(epoch)
@@ -132,7 +135,8 @@ export class RaftLog {
 
   /** @throws DiskError RaftFault */
   appendAsLeader(batch: RecordBatch, epoch: Epoch): void {
-    if (batch.baseOffset !== this.endOffset) throw new RaftFault(`append at ${batch.baseOffset}, log ends at ${this.endOffset}`)
+    if (batch.baseOffset !== this.endOffset)
+      throw new RaftFault(`append at ${batch.baseOffset}, log ends at ${this.endOffset}`)
     const result = this.log.appendAsLeader([batch], epoch, { origin: 'raft-leader' })
     if ('message' in result) throw new RaftFault(`append as leader: ${result.message}`)
   }
@@ -166,7 +170,8 @@ export class RaftLog {
       const own = this.endOffsetForEpoch(end.epoch)
       offset = own.epoch === end.epoch ? Math.min(own.offset, end.offset) : own.offset
     }
-    if (offset < this.highWatermark) throw new RaftFault(`truncate to ${offset}, below the high watermark ${this.highWatermark}`)
+    if (offset < this.highWatermark)
+      throw new RaftFault(`truncate to ${offset}, below the high watermark ${this.highWatermark}`)
     this.log.truncateTo(offset, 'diverging')
   }
 
@@ -182,7 +187,7 @@ export class RaftLog {
   get votersOffset(): Offset {
     const latest = this.latestSnapshotId
     if (latest !== undefined && !isBootstrapSnapshot(latest)) return latest.offset - 1
-    for (let offset = this.startOffset; offset < this.endOffset; ) {
+    for (let offset = this.startOffset; offset < this.endOffset;) {
       const batches = this.read(offset)
       const holder = batches.find(holdsVoters)
       if (holder !== undefined) return holder.baseOffset
@@ -225,7 +230,11 @@ export class RaftLog {
   }
 
   /** A piece of a snapshot's file, and the file's size; undefined when there is no such snapshot. @throws DiskError */
-  readSnapshotPiece(id: OffsetAndEpoch, position: Bytes, maxBytes: Bytes): { size: Bytes; bytes: Uint8Array } | undefined {
+  readSnapshotPiece(
+    id: OffsetAndEpoch,
+    position: Bytes,
+    maxBytes: Bytes,
+  ): { size: Bytes; bytes: Uint8Array } | undefined {
     return this.hasSnapshot(id) ? readSnapshotPiece(this.#env.disk, id, position, maxBytes) : undefined
   }
 
@@ -235,8 +244,10 @@ export class RaftLog {
    */
   checkNewSnapshot(id: OffsetAndEpoch): string | undefined {
     if (id.offset < this.startOffset || this.hasSnapshot(id)) return undefined
-    if (id.offset > this.highWatermark) return `snapshot at ${id.offset}, beyond the high watermark ${this.highWatermark}`
-    if (this.validate(id.offset, id.epoch).kind !== 'valid') return `snapshot ${id.offset}-${id.epoch} does not fit the log`
+    if (id.offset > this.highWatermark)
+      return `snapshot at ${id.offset}, beyond the high watermark ${this.highWatermark}`
+    if (this.validate(id.offset, id.epoch).kind !== 'valid')
+      return `snapshot ${id.offset}-${id.epoch} does not fit the log`
     // Followers go on from it, so it must end with a batch.
     const next = id.offset < this.endOffset ? this.read(id.offset)[0] : undefined
     return next === undefined || next.baseOffset === id.offset ? '' : `snapshot at ${id.offset}, within a batch`
@@ -284,7 +295,8 @@ export class RaftLog {
   }
 
   #deleteBefore(id: OffsetAndEpoch): boolean {
-    if (this.startOffset >= id.offset || this.log.advanceLogStartOffset(id.offset, 'snapshot') !== Errors.NONE) return false
+    if (this.startOffset >= id.offset || this.log.advanceLogStartOffset(id.offset, 'snapshot') !== Errors.NONE)
+      return false
     const segments = this.log.deleteOldSegments(this.#env.clock.wallMs())
     return this.#forgetBefore(id) > 0 || segments > 0
   }
@@ -332,7 +344,8 @@ function recoverSnapshots(env: Env, logStartOffset: Offset): OffsetAndEpoch[] {
   }
   kept.sort(compareSnapshots)
   const latest = kept[kept.length - 1]
-  if (logStartOffset > 0 && latest === undefined) throw new RaftFault(`log starts at ${logStartOffset} without a snapshot`)
+  if (logStartOffset > 0 && latest === undefined)
+    throw new RaftFault(`log starts at ${logStartOffset} without a snapshot`)
   for (const path of removed) env.disk.remove(path)
   return kept
 }

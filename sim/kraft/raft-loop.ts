@@ -24,7 +24,12 @@ import {
 } from './elections.js'
 import { handleFetchResponse, handleFetchSnapshotResponse, pollFollower } from './follower-replication.js'
 import type { Handled } from './leader-discovery.js'
-import { handleDescribeQuorumRequest, handleFetchRequest, handleFetchSnapshotRequest, pollLeader } from './leader-replication.js'
+import {
+  handleDescribeQuorumRequest,
+  handleFetchRequest,
+  handleFetchSnapshotRequest,
+  pollLeader,
+} from './leader-replication.js'
 import { QUORUM_CONSTANTS } from './quorum-config.js'
 import type { RaftCore, RaftMessage, RaftResponse } from './raft-core.js'
 import { RaftFault } from './raft-fault.js'

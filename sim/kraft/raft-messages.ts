@@ -20,7 +20,13 @@ import type {
 import type { VoteRequest, VoteResponse } from '../wire/messages/vote.js'
 import type { Records } from '../wire/record-batch.js'
 import type { IncomingRequestOf } from '../wire/request-server.js'
-import { CONTROLLER_LISTENER, CONTROLLER_PORT, METADATA_TOPIC, METADATA_TOPIC_ID, QUORUM_CONSTANTS } from './quorum-config.js'
+import {
+  CONTROLLER_LISTENER,
+  CONTROLLER_PORT,
+  METADATA_TOPIC,
+  METADATA_TOPIC_ID,
+  QUORUM_CONSTANTS,
+} from './quorum-config.js'
 import type { OffsetAndEpoch } from './quorum-state.js'
 import type { ReplicaKey } from './voter-set.js'
 

@@ -114,7 +114,12 @@ export function decodeSnapshot<T>(id: OffsetAndEpoch, bytes: Uint8Array, codec: 
 }
 
 /** Writes a snapshot; `done` comes when it is durable. */
-export function writeSnapshot(disk: Disk, id: OffsetAndEpoch, bytes: Uint8Array, done: (error?: DiskError) => void): void {
+export function writeSnapshot(
+  disk: Disk,
+  id: OffsetAndEpoch,
+  bytes: Uint8Array,
+  done: (error?: DiskError) => void,
+): void {
   disk.replaceFile(snapshotPath(id), bytes, done)
 }
 

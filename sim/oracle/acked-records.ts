@@ -30,6 +30,8 @@ interface PartitionState {
   readonly acked: Acked[]
   leader: NodeName | undefined
   epoch: Epoch
+  /** The leader's process ended: it serves nobody before the controller elects again, whatever it believes when it is back. */
+  retired: boolean
   /** Sequence of the event by which the leader took up its role. */
   since: number
   /** Node → acknowledgements (by index in `acked`) that its log was found to hold, and the truncations seen then. */
@@ -38,7 +40,7 @@ interface PartitionState {
 
 export class AckedRecords implements Oracle {
   readonly name = 'acked-records-survive'
-  readonly watches: readonly EventType[] = ['produce.acked', 'replica.leader', 'log.truncate']
+  readonly watches: readonly EventType[] = ['produce.acked', 'replica.leader', 'log.truncate', 'node.down']
   readonly #findings = new Findings(this.name)
   readonly #partitions = new Map<string, PartitionState>()
   readonly #logs: LogModel
@@ -52,15 +54,17 @@ export class AckedRecords implements Oracle {
   observe(event: TraceEvent): void {
     if (event.type === 'produce.acked') this.#acked(event)
     else if (event.type === 'replica.leader') this.#leads(event)
-    else if (event.type === 'log.truncate') {
+    else if (event.type === 'node.down') {
+      for (const state of this.#partitions.values()) if (state.leader === event.node) state.retired = true
+    } else if (event.type === 'log.truncate') {
       const state = this.#partitions.get(event.data.partition)
-      if (state?.leader === event.node) this.#verify(event.data.partition, state, event.seq, event.time)
+      if (state?.leader === event.node && !state.retired) this.#verify(event.data.partition, state, event.seq, event.time)
     }
   }
 
   finish(end: { time: number; lastSequence: number }): OracleReport {
     for (const [partition, state] of this.#partitions) {
-      if (state.leader !== undefined) this.#verify(partition, state, end.lastSequence, end.time)
+      if (state.leader !== undefined && !state.retired) this.#verify(partition, state, end.lastSequence, end.time)
     }
     return this.#findings.report()
   }
@@ -72,12 +76,14 @@ export class AckedRecords implements Oracle {
     const record: Acked = { id, offset, crc, acks, seq: event.seq, time: event.time, client: event.node, lost: false }
     const at = insert(state.acked, record)
     for (const verified of state.verified.values()) verified.upTo = Math.min(verified.upTo, at)
-    if (state.leader !== undefined) this.#verify(partition, state, state.since, event.time)
+    if (state.leader !== undefined && !state.retired) this.#verify(partition, state, state.since, event.time)
   }
 
   #leads(event: EventOf<'replica.leader'>): void {
     const state = this.#state(event.data.partition)
     if (event.data.leaderEpoch < state.epoch) return // a deposed leader that has not heard
+    if (event.data.leaderEpoch === state.epoch && state.retired) return // back from a crash, and not elected again yet
+    state.retired = false
     state.leader = event.node
     state.epoch = event.data.leaderEpoch
     state.since = event.seq
@@ -113,7 +119,7 @@ export class AckedRecords implements Oracle {
   #state(partition: string): PartitionState {
     let state = this.#partitions.get(partition)
     if (state === undefined) {
-      state = { acked: [], leader: undefined, epoch: -1, since: 0, verified: new Map() }
+      state = { acked: [], leader: undefined, epoch: -1, retired: false, since: 0, verified: new Map() }
       this.#partitions.set(partition, state)
     }
     return state

@@ -25,6 +25,8 @@ interface Committed {
   /** Node → how far (exclusive) its log was found equal to the committed one, and the truncations seen then. */
   readonly matched: Map<NodeName, { upTo: Offset; truncations: number }>
   isr: readonly NodeId[]
+  /** Highest epoch in which a replica took up leadership. */
+  ledEpoch: Epoch
   /** The acting leader's last high watermark and epoch. */
   readonly leaderHw: Map<NodeName, { hw: Offset; epoch: Epoch }>
 }
@@ -59,8 +61,7 @@ export class CommittedLog implements Oracle {
         this.#state(event.data.partition).isr = event.data.isr
         break
       case 'replica.leader':
-        this.#state(event.data.partition).isr = event.data.isr
-        this.#leads(event.node, event.data.partition, event)
+        this.#takesUp(event)
         break
       case 'quorum.state':
         if (event.data.to === 'leader') this.#leads(event.node, QUORUM_PARTITION, event)
@@ -107,6 +108,16 @@ export class CommittedLog implements Oracle {
     this.#compare(state, log, from, Math.min(to, state.end), event)
     if (to > state.end && log.logEnd >= to) this.#extend(state, log, to, event)
     state.matched.set(node, { upTo: Math.max(from, Math.min(to, log.logEnd)), truncations: log.truncations })
+  }
+
+  /** A process that is back from a crash in the epoch in which it led serves nobody before it is elected again. */
+  #takesUp(event: EventOf<'replica.leader'>): void {
+    const { partition, leaderEpoch, isr } = event.data
+    const state = this.#state(partition)
+    state.isr = isr
+    if (leaderEpoch <= state.ledEpoch) return
+    state.ledEpoch = leaderEpoch
+    this.#leads(event.node, partition, event)
   }
 
   /** A new leader must hold everything committed. */
@@ -183,7 +194,7 @@ export class CommittedLog implements Oracle {
   #state(partition: string): Committed {
     let state = this.#partitions.get(partition)
     if (state === undefined) {
-      state = { entries: [], end: 0, seq: 0, matched: new Map(), isr: [], leaderHw: new Map() }
+      state = { entries: [], end: 0, seq: 0, matched: new Map(), isr: [], ledEpoch: -1, leaderHw: new Map() }
       this.#partitions.set(partition, state)
     }
     return state

@@ -7,7 +7,7 @@
 
 import type { EventType, TraceEvent } from '../kernel/events.js'
 import { nodeName, parsePartition, type NodeName } from '../kernel/names.js'
-import type { Epoch } from '../kernel/units.js'
+import type { Epoch, NodeId } from '../kernel/units.js'
 import { Findings } from './findings.js'
 import type { Oracle, OracleReport } from './oracle.js'
 import type { PromiseKeeper } from './promises.js'
@@ -17,9 +17,18 @@ interface Term {
   readonly seq: number
 }
 
+interface Decision {
+  readonly leader: NodeId
+  /** The leader before there was none. */
+  readonly lastLeader: NodeId | undefined
+  readonly leaderEpoch: Epoch
+  readonly partitionEpoch: Epoch
+  readonly seq: number
+}
+
 export class Leadership implements Oracle {
   readonly name = 'one-leader-per-epoch'
-  readonly watches: readonly EventType[] = ['replica.leader', 'log.append', 'quorum.state', 'controller.partition', 'controller.topic', 'log.deleted']
+  readonly watches: readonly EventType[] = ['replica.leader', 'log.append', 'quorum.state', 'controller.partition', 'controller.topic', 'log.deleted', 'log.open', 'log.truncate', 'node.wiped']
   readonly quorum = new Findings('one-quorum-leader-per-epoch')
   readonly epochs = new Findings('epochs-monotonic')
   readonly elections = new Findings('elections-as-configured')
@@ -27,7 +36,7 @@ export class Leadership implements Oracle {
   readonly #terms = new Map<string, Map<Epoch, Term>>()
   readonly #quorumTerms = new Map<Epoch, Term>()
   readonly #quorumEpochs = new Map<NodeName, { epoch: Epoch; seq: number }>()
-  readonly #decided = new Map<string, { leaderEpoch: Epoch; partitionEpoch: Epoch; seq: number }>()
+  readonly #decided = new Map<string, Decision>()
   readonly #appended = new Map<string, { epoch: Epoch; seq: number }>()
   readonly #promises: PromiseKeeper
 
@@ -52,6 +61,11 @@ export class Leadership implements Oracle {
       case 'controller.topic':
         if (event.data.change === 'deleted') this.#forget(event.data.topic)
         break
+      case 'node.wiped':
+        for (const key of [...this.#appended.keys()]) if (key.startsWith(`${event.node} `)) this.#appended.delete(key)
+        break
+      case 'log.open':
+      case 'log.truncate':
       case 'log.deleted':
         this.#appended.delete(`${event.node} ${event.data.partition}`)
         break
@@ -115,18 +129,23 @@ export class Leadership implements Oracle {
     const { partition, leader, leaderEpoch, partitionEpoch, unclean } = event.data
     this.epochs.checks++
     const last = this.#decided.get(partition)
-    if (last !== undefined && (leaderEpoch < last.leaderEpoch || partitionEpoch <= last.partitionEpoch)) {
+    // After a failover the new controller tells again what it found uncommitted: the same decision, word for word.
+    const repeated = last?.partitionEpoch === partitionEpoch && last.leaderEpoch === leaderEpoch
+    if (last !== undefined && !repeated && (leaderEpoch < last.leaderEpoch || partitionEpoch <= last.partitionEpoch)) {
       const message =
         `${partition}: leader epoch ${last.leaderEpoch} → ${leaderEpoch}, partition epoch ${last.partitionEpoch} → ${partitionEpoch}`
       this.epochs.add(partition, message, event.time, [last.seq, event.seq])
     }
-    this.#decided.set(partition, { leaderEpoch, partitionEpoch, seq: event.seq })
+    const lastLeader = last === undefined || last.leader < 0 ? last?.lastLeader : last.leader
+    this.#decided.set(partition, { leader, lastLeader, leaderEpoch, partitionEpoch, seq: event.seq })
     this.elections.checks++
-    if (!unclean) return
+    if (!unclean || repeated) return
     const topic = parsePartition(partition)?.topic ?? partition
     const configured = this.#promises.topic(topic).uncleanLeaderElection || this.#promises.uncleanAllowed(topic)
     const message = `${partition}: ${nodeName(leader)} was elected from outside ISR and ELR`
-    this.elections.add(partition, message, event.time, [event.cause, event.seq], configured ? 'unclean.leader.election.enable=true' : undefined)
+    const lastKnown = leader === lastLeader ? 'last known leader, as ISR and ELR were empty (KIP-966)' : undefined
+    const excuse = configured ? 'unclean.leader.election.enable=true' : lastKnown
+    this.elections.add(partition, message, event.time, [event.cause, event.seq], excuse)
   }
 
   #forget(topic: string): void {

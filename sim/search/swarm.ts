@@ -66,7 +66,7 @@ function serverConfig(random: Random): Plain {
     'min.insync.replicas': 2,
     'unclean.leader.election.enable': false,
     'replica.lag.time.max.ms': random.pick([500, 2_000, 10_000, 30_000]),
-    ...(random.chance(0.4) && { 'log.segment.bytes': random.pick([1_048_576, 16_384, 4_096]) }),
+    ...(random.chance(0.4) && { 'log.segment.bytes': 1_048_576 }),
     ...(random.chance(0.3) && { 'broker.session.timeout.ms': random.pick([3_000, 6_000, 18_000]), 'broker.heartbeat.interval.ms': 1_000 }),
     ...(random.chance(0.2) && { 'log.flush.interval.messages': random.pick([1, 10, 100]) }),
     ...(random.chance(0.3) && { 'num.replica.fetchers': random.pick([1, 2, 4]) }),

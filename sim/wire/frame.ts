@@ -97,12 +97,14 @@ export class ResponseFrame implements Frame {
   }
 }
 
-/** A frame as Kafka's bytes. */
+/** A frame as Kafka's bytes. What it was made of stays known, for faults that pick messages. */
 export class BytesFrame implements Frame {
   readonly body: Uint8Array
+  readonly of: RequestFrame | ResponseFrame | undefined
 
-  constructor(body: Uint8Array) {
+  constructor(body: Uint8Array, of?: RequestFrame | ResponseFrame) {
     this.body = body
+    this.of = of
   }
 
   byteSize(): Bytes {
@@ -112,7 +114,7 @@ export class BytesFrame implements Frame {
 
 /** The frame as it is sent in `mode`. */
 export function inMode(frame: RequestFrame | ResponseFrame, mode: WireMode): Frame {
-  return mode === 'bytes' ? new BytesFrame(frame.encode()) : frame
+  return mode === 'bytes' ? new BytesFrame(frame.encode(), frame) : frame
 }
 
 /** @throws MalformedBytes when the frame holds bytes that are no request known here */

@@ -6,6 +6,7 @@
  * add up, losses are independent, the narrowest bandwidth counts. Traffic of a host with itself passes no rule.
  */
 
+import type { Frame } from '../kernel/env.js'
 import type { NodeName } from '../kernel/names.js'
 import type { Quantiles } from '../kernel/random.js'
 import type { Micros } from '../kernel/units.js'
@@ -40,11 +41,11 @@ export type LinkRule =
   | { readonly kind: 'stall'; readonly from: NodeSet; readonly to: NodeSet }
 
 /** Does this rule mean this message? It sees what travels, and must not keep or change it. */
-export type MessageMatch = (body: unknown, from: NodeName, to: NodeName) => boolean
+export type MessageMatch = (frame: Frame, from: NodeName, to: NodeName) => boolean
 
 export interface MessageRule {
   readonly match: MessageMatch
-  /** Extra delay of the message and of all behind it; `drop` takes it out of the stream. */
+  /** Extra delay of the message and of all behind it; `drop` takes it, and all behind it, away for good. */
   readonly action: 'drop' | { readonly delayMicros: Micros }
   /** Matches left before the rule ends by itself. */
   left: number

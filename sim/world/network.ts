@@ -153,7 +153,7 @@ export class SimNetwork implements StreamContext, RuleBook {
   /** The process on this host ended; its kernel closes, resets or (off) forgets its sockets. */
   processEnded(host: Host, process: Process, how: 'kill' | 'halt' | 'stop' | 'power-loss'): void {
     if (host.listener?.process === process) host.listener = undefined
-    for (const endpoint of [...host.endpoints]) {
+    for (const endpoint of host.endpoints) {
       if (endpoint.process !== process || endpoint.dead) continue
       if (how === 'stop' && endpoint.phase === 'established') endpoint.close()
       else endpoint.abort(how !== 'power-loss')
@@ -163,7 +163,7 @@ export class SimNetwork implements StreamContext, RuleBook {
   /** The host goes off: silence, also from sockets that only had to deliver what was sent. */
   powerOff(host: Host): void {
     host.powered = false
-    for (const endpoint of [...host.endpoints]) endpoint.abort(false)
+    for (const endpoint of host.endpoints) endpoint.abort(false)
   }
 
   // ── rules ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -223,7 +223,7 @@ export class SimNetwork implements StreamContext, RuleBook {
     return resets.size
   }
 
-  /** Takes matching messages out of their streams. */
+  /** Takes matching messages, and all data behind them on their connections, away for good: whoever waits will time out. */
   dropMessages(match: MessageMatch, limit: MessageLimit = {}): MessageFaultHandle {
     return this.#addMessageRule({ match, action: 'drop', left: limit.times ?? Infinity })
   }
@@ -238,7 +238,7 @@ export class SimNetwork implements StreamContext, RuleBook {
     let delay = 0
     let delayed = false
     for (const rule of this.#messageRules) {
-      if (rule.left <= 0 || !rule.match(frame.body, from, to)) continue
+      if (rule.left <= 0 || !rule.match(frame, from, to)) continue
       rule.left--
       if (rule.action === 'drop') return 'drop'
       delay += rule.action.delayMicros
@@ -256,9 +256,15 @@ export class SimNetwork implements StreamContext, RuleBook {
         this.#linkRules = this.#linkRules.filter((other) => other !== rule)
         this.#rulesChanged()
         // The end of a stall opens the window; all else waits for a retransmission.
-        if (rule.kind === 'stall') for (const stream of [...this.stalled]) stream.resume()
+        if (rule.kind === 'stall') this.#endStalls()
       },
     }
+  }
+
+  #endStalls(): void {
+    // Those that another rule still stalls come back into the set, and must not be looked at again.
+    const waiting = Array.from(this.stalled)
+    for (const stream of waiting) stream.resume()
   }
 
   #addMessageRule(rule: MessageRule): MessageFaultHandle {
@@ -267,8 +273,8 @@ export class SimNetwork implements StreamContext, RuleBook {
     const counted: MessageRule = {
       action: rule.action,
       left: limit,
-      match: (body, from, to) => {
-        const matched = rule.match(body, from, to)
+      match: (frame, from, to) => {
+        const matched = rule.match(frame, from, to)
         if (matched) matches++
         return matched
       },

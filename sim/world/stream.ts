@@ -92,6 +92,8 @@ export class Stream {
   #holding = false
   /** The sender is gone without a trace: nothing can be sent again. */
   #orphan = false
+  /** A message was taken out for good: TCP hands over nothing that is behind a gap. */
+  #gap = false
   #attempt = 0
   #timer: Timer | undefined
 
@@ -123,6 +125,7 @@ export class Stream {
   }
 
   push(kind: SegmentKind, frame: Frame, cause: number): void {
+    if (this.#gap && kind === 'data') return
     const segment = new Segment(this, kind, frame, cause)
     if (this.#disturbed || this.#context.active) this.#pushCarefully(segment)
     else this.#transmit(segment, 0)
@@ -158,7 +161,10 @@ export class Stream {
     let delay = 0
     if (segment.kind === 'data') {
       const verdict = this.#context.judge(segment.frame, this.#link.from, this.#link.to)
-      if (verdict === 'drop') return this.#emitHeld('drop')
+      if (verdict === 'drop') {
+        this.#gap = true
+        return this.#emitHeld('drop')
+      }
       if (verdict !== 'pass') {
         this.#emitHeld('delay')
         delay = verdict

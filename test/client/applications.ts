@@ -20,9 +20,14 @@ export interface ProducingApp {
   outcomes(): string[]
 }
 
-export function producing(lab: Lab, config: Record<string, unknown> = {}, name = 'p1'): ProducingApp {
+export function producing(
+  lab: Lab,
+  config: Record<string, unknown> = {},
+  name = 'p1',
+  bootstrap = lab.brokers,
+): ProducingApp {
   const outcomes: string[] = []
-  const producer = lab.client(name, (env) => new Producer(env, parseProducerConfig(config), lab.brokers))
+  const producer = lab.client(name, (env) => new Producer(env, parseProducerConfig(config), bootstrap))
   return {
     producer,
     send(record = {}) {
@@ -31,7 +36,9 @@ export function producing(lab: Lab, config: Record<string, unknown> = {}, name =
       const id = `${name}/${number}`
       producer.send({ topic: 'orders', partition: 0, value: encode(id), id, ...record }, (result) => {
         if (outcomes[number] !== 'open') throw new Error(`${id} was answered twice`)
-        outcomes[number] = result.ok ? `${result.partition}@${result.offset}` : `${result.error}${result.certain ? '' : '?'}`
+        outcomes[number] = result.ok
+          ? `${result.partition}@${result.offset}`
+          : `${result.error}${result.certain ? '' : '?'}`
       })
       return number
     },
@@ -78,11 +85,22 @@ export function consuming(
 }
 
 /** Puts records `p0/from` … into a partition's log, one batch of `count`. */
-export function fill(partition: FakePartition, count: number, options: { epoch?: number; from?: number } = {}): RecordBatch {
+export function fill(
+  partition: FakePartition,
+  count: number,
+  options: { epoch?: number; from?: number } = {},
+): RecordBatch {
   const base = endOffset(partition)
   const from = options.from ?? base
-  const records = Array.from({ length: count }, (_, i) => ({ timestamp: 1_000 + i, key: null, value: encode(`p0/${from + i}`) }))
-  const batch = RecordBatch.build({ baseOffset: base, partitionLeaderEpoch: options.epoch ?? partition.leaderEpoch }, records)
+  const records = Array.from({ length: count }, (_, i) => ({
+    timestamp: 1_000 + i,
+    key: null,
+    value: encode(`p0/${from + i}`),
+  }))
+  const batch = RecordBatch.build(
+    { baseOffset: base, partitionLeaderEpoch: options.epoch ?? partition.leaderEpoch },
+    records,
+  )
   partition.log.push(batch)
   return batch
 }

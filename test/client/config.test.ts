@@ -42,7 +42,9 @@ describe('idempotence', () => {
   })
 
   it('does not give way when it was asked for', () => {
-    expect(mistakes(() => parseProducerConfig({ 'enable.idempotence': true, acks: 1 }))).toEqual(['enable.idempotence needs acks: all'])
+    expect(mistakes(() => parseProducerConfig({ 'enable.idempotence': true, acks: 1 }))).toEqual([
+      'enable.idempotence needs acks: all',
+    ])
     expect(mistakes(() => parseProducerConfig({ 'enable.idempotence': true, retries: 0 }))).toEqual([
       'enable.idempotence needs retries above 0',
     ])
@@ -50,19 +52,25 @@ describe('idempotence', () => {
 
   it('never goes with more than five requests in flight', () => {
     expect(mistakes(() => parseProducerConfig({ 'max.in.flight.requests.per.connection': 6 }))).toHaveLength(1)
-    expect(mistakes(() => parseProducerConfig({ 'max.in.flight.requests.per.connection': 6, 'enable.idempotence': false }))).toEqual([])
+    expect(
+      mistakes(() => parseProducerConfig({ 'max.in.flight.requests.per.connection': 6, 'enable.idempotence': false })),
+    ).toEqual([])
   })
 })
 
 describe('the delivery timeout', () => {
   it('is raised to linger plus request timeout when it was left alone', () => {
-    expect(parseProducerConfig({ 'linger.ms': 1_000, 'request.timeout.ms': 150_000 })['delivery.timeout.ms']).toBe(151_000)
+    expect(parseProducerConfig({ 'linger.ms': 1_000, 'request.timeout.ms': 150_000 })['delivery.timeout.ms']).toBe(
+      151_000,
+    )
   })
 
   it('must cover linger plus request timeout when it was given', () => {
-    expect(mistakes(() => parseProducerConfig({ 'delivery.timeout.ms': 1_000, 'request.timeout.ms': 1_000, 'linger.ms': 1 }))).toEqual([
-      'delivery.timeout.ms must be at least linger.ms + request.timeout.ms, which is 1001',
-    ])
+    expect(
+      mistakes(() =>
+        parseProducerConfig({ 'delivery.timeout.ms': 1_000, 'request.timeout.ms': 1_000, 'linger.ms': 1 }),
+      ),
+    ).toEqual(['delivery.timeout.ms must be at least linger.ms + request.timeout.ms, which is 1001'])
   })
 })
 
@@ -81,13 +89,17 @@ describe('mistakes', () => {
 describe('a reconnect backoff given alone', () => {
   it('is also the longest one', () => {
     expect(parseConsumerConfig({ 'reconnect.backoff.ms': 700 })['reconnect.backoff.max.ms']).toBe(700)
-    expect(parseConsumerConfig({ 'reconnect.backoff.ms': 700, 'reconnect.backoff.max.ms': 900 })['reconnect.backoff.max.ms']).toBe(900)
+    expect(
+      parseConsumerConfig({ 'reconnect.backoff.ms': 700, 'reconnect.backoff.max.ms': 900 })['reconnect.backoff.max.ms'],
+    ).toBe(900)
   })
 })
 
 describe("an admin client's API timeout", () => {
   it('follows a longer request timeout unless it was given', () => {
     expect(parseAdminConfig({ 'request.timeout.ms': 90_000 })['default.api.timeout.ms']).toBe(90_000)
-    expect(mistakes(() => parseAdminConfig({ 'request.timeout.ms': 90_000, 'default.api.timeout.ms': 60_000 }))).toHaveLength(1)
+    expect(
+      mistakes(() => parseAdminConfig({ 'request.timeout.ms': 90_000, 'default.api.timeout.ms': 60_000 })),
+    ).toHaveLength(1)
   })
 })

@@ -19,10 +19,14 @@ export function describeEvent(event: TraceEvent, only?: readonly string[]): stri
     }
     case 'response.receive': {
       const { api, from, error, body } = event.data
-      return isWanted(api, only) ? `${at} ← ${from} ${api} ${error === '' ? describeResponse(api, body) : error}`.trimEnd() : undefined
+      return isWanted(api, only)
+        ? `${at} ← ${from} ${api} ${error === '' ? describeResponse(api, body) : error}`.trimEnd()
+        : undefined
     }
     case 'request.failed':
-      return isWanted(event.data.api, only) ? `${at} ✗ ${event.data.to} ${event.data.api} ${event.data.reason}` : undefined
+      return isWanted(event.data.api, only)
+        ? `${at} ✗ ${event.data.to} ${event.data.api} ${event.data.reason}`
+        : undefined
     case 'produce.assigned':
       return `${at}   assigned ${event.data.id} ${event.data.partition} seq ${event.data.sequence}`
     case 'produce.acked':
@@ -58,24 +62,34 @@ function describeRequest(api: string, body: unknown): string {
         partitionData.map(({ index, records }) => {
           const batch = records?.[0]
           if (batch === undefined) return ''
-          const sequence = batch.baseSequence < 0 ? '' : ` pid ${batch.producerId}/${batch.producerEpoch} seq ${batch.baseSequence}-${batch.lastSequence}`
+          const sequence =
+            batch.baseSequence < 0
+              ? ''
+              : ` pid ${batch.producerId}/${batch.producerEpoch} seq ${batch.baseSequence}-${batch.lastSequence}`
           return `${partitionName(name, index)}${sequence} ×${batch.count}`
         }),
       )
       .join(' ')
   }
-  if (api === 'Metadata') return ((body as Apis['Metadata']['request']).topics ?? []).map((topic) => topic.name).join(' ')
+  if (api === 'Metadata')
+    return ((body as Apis['Metadata']['request']).topics ?? []).map((topic) => topic.name).join(' ')
   if (api === 'Fetch') {
     const { sessionId, sessionEpoch, topics, forgottenTopicsData } = body as Apis['Fetch']['request']
     const asked = topics.flatMap(({ topic, partitions }) =>
       partitions.map((p) => `${partitionName(topic, p.partition)}@${p.fetchOffset} e${p.currentLeaderEpoch}`),
     )
-    const forgotten = forgottenTopicsData.flatMap(({ topic, partitions }) => partitions.map((p) => `-${partitionName(topic, p)}`))
+    const forgotten = forgottenTopicsData.flatMap(({ topic, partitions }) =>
+      partitions.map((p) => `-${partitionName(topic, p)}`),
+    )
     return [`session ${sessionId}.${sessionEpoch}`, ...asked, ...forgotten].join(' ')
   }
   if (api === 'OffsetForLeaderEpoch') {
     return (body as Apis['OffsetForLeaderEpoch']['request']).topics
-      .flatMap(({ topic, partitions }) => partitions.map((p) => `${partitionName(topic, p.partition)} e${p.leaderEpoch} at leader e${p.currentLeaderEpoch}`))
+      .flatMap(({ topic, partitions }) =>
+        partitions.map(
+          (p) => `${partitionName(topic, p.partition)} e${p.leaderEpoch} at leader e${p.currentLeaderEpoch}`,
+        ),
+      )
       .join(' ')
   }
   return ''
@@ -85,13 +99,18 @@ function describeResponse(api: string, body: unknown): string {
   if (api === 'Fetch') {
     const { sessionId, responses } = body as Apis['Fetch']['response']
     const news = responses.flatMap(({ topic, partitions }) =>
-      partitions.map((p) => `${partitionName(topic, p.partitionIndex)}:${(p.records ?? []).reduce((n, batch) => n + batch.count, 0)}`),
+      partitions.map(
+        (p) =>
+          `${partitionName(topic, p.partitionIndex)}:${(p.records ?? []).reduce((n, batch) => n + batch.count, 0)}`,
+      ),
     )
     return [`session ${sessionId}`, ...news].join(' ')
   }
   if (api === 'OffsetForLeaderEpoch') {
     return (body as Apis['OffsetForLeaderEpoch']['response']).topics
-      .flatMap(({ topic, partitions }) => partitions.map((p) => `${partitionName(topic, p.partition)} e${p.leaderEpoch} ends at ${p.endOffset}`))
+      .flatMap(({ topic, partitions }) =>
+        partitions.map((p) => `${partitionName(topic, p.partition)} e${p.leaderEpoch} ends at ${p.endOffset}`),
+      )
       .join(' ')
   }
   return ''

@@ -4,13 +4,13 @@ import { describe, expect, it } from 'vitest'
 import { FetchSession, type SessionPartition, type SessionRequest } from '../../sim/client/fetch-session.js'
 import type { Apis } from '../../sim/wire/apis.js'
 import { Errors } from '../../sim/wire/errors.js'
-import { fetchAnswer } from './lab.js'
+import { fetchAnswer, must } from './lab.js'
 
 type Response = Apis['Fetch']['response']
 
 const IDS: Record<string, string> = { foo: 'AAAAAAAAAAAAAAAAAAAAAw', bar: 'AAAAAAAAAAAAAAAAAAAABA' }
 
-function asked(topic: string, index: number, fetchOffset = 0, topicId = IDS[topic]!): SessionPartition {
+function asked(topic: string, index: number, fetchOffset = 0, topicId = must(IDS[topic])): SessionPartition {
   return { topic, index, name: `${topic}-${index}`, topicId, fetchOffset, currentLeaderEpoch: 1, maxBytes: 10 }
 }
 
@@ -19,7 +19,11 @@ function answer(sessionId: number, partitions: readonly SessionPartition[], erro
     throttleTimeMs: 0,
     errorCode,
     sessionId,
-    responses: partitions.map(({ topic, topicId, index }) => ({ topic, topicId, partitions: [fetchAnswer(index, {})] })),
+    responses: partitions.map(({ topic, topicId, index }) => ({
+      topic,
+      topicId,
+      partitions: [fetchAnswer(index, {})],
+    })),
     nodeEndpoints: [],
   }
 }
@@ -74,8 +78,8 @@ describe('a fetch session', () => {
     const session = established()
     const request = session.next([asked('foo', 0, 0, IDS['bar']), asked('foo', 1, 10)])
     expect([sent(request), forgotten(request)]).toEqual([['foo-0@0'], ['foo-0']])
-    expect(request.forgottenTopicsData[0]!.topicId).toBe(IDS['foo'])
-    expect(request.topics[0]!.topicId).toBe(IDS['bar'])
+    expect(must(request.forgottenTopicsData[0]).topicId).toBe(IDS['foo'])
+    expect(must(request.topics[0]).topicId).toBe(IDS['bar'])
   })
 
   it('starts anew when the broker does not know it', () => {
@@ -122,6 +126,6 @@ describe('a fetch session', () => {
 
   it('is closed by epoch -1, if there is one', () => {
     expect(new FetchSession().closing()).toBeUndefined()
-    expect(at(established().closing()!)).toBe('123.-1')
+    expect(at(must(established().closing()))).toBe('123.-1')
   })
 })

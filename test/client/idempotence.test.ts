@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { Errors } from '../../sim/wire/errors.js'
 import { decrementSequence, incrementSequence } from '../../sim/wire/record-batch.js'
 import { fill, idsIn, producing } from './applications.js'
-import { answerProduce, Lab, produceAnswer } from './lab.js'
+import { answerProduce, Lab, produceAnswer, must } from './lab.js'
 
 /** A lab with topic `orders`, and an idempotent producer whose first records (one a partition) are written. */
 function idempotent(config: Record<string, unknown> = {}, brokers = 1, partitions = 1) {
@@ -15,7 +15,12 @@ function idempotent(config: Record<string, unknown> = {}, brokers = 1, partition
   lab.until(50)
   expect(app.outcomes()).not.toContain('open')
   lab.conversation()
-  return { lab, app, log: (index = 0) => lab.topics.get('orders')!.partitions[index]!.log, ids: (index = 0) => idsIn(lab.topics.get('orders')!.partitions[index]!) }
+  return {
+    lab,
+    app,
+    log: (index = 0) => must(must(lab.topics.get('orders')).partitions[index]).log,
+    ids: (index = 0) => idsIn(must(must(lab.topics.get('orders')).partitions[index])),
+  }
 }
 
 const identities = (lab: Lab): string[] =>
@@ -25,8 +30,10 @@ const identities = (lab: Lab): string[] =>
 const sentBatches = (lab: Lab, partition = 0): string[] =>
   lab
     .sent('Produce')
-    .flatMap(({ body }) => body.topicData.flatMap((topic) => topic.partitionData.filter(({ index }) => index === partition)))
-    .map(({ records }) => records![0]!)
+    .flatMap(({ body }) =>
+      body.topicData.flatMap((topic) => topic.partitionData.filter(({ index }) => index === partition)),
+    )
+    .map(({ records }) => must(must(records)[0]))
     .map((batch) => `${batch.producerEpoch}:${batch.baseSequence}-${batch.lastSequence}`)
     .slice(1)
 
@@ -42,19 +49,30 @@ describe('a producer id', () => {
     lab.until(600)
     expect(app.outcome(0)).toBe('orders-0@0')
     expect(identities(lab)).toEqual(['1000/0 init'])
-    expect(lab.sent('InitProducerId')[0]!.body).toMatchObject({ transactionalId: null, transactionTimeoutMs: 2_147_483_647, producerId: -1 })
+    expect(must(lab.sent('InitProducerId')[0]).body).toMatchObject({
+      transactionalId: null,
+      transactionTimeoutMs: 2_147_483_647,
+      producerId: -1,
+    })
   })
 
-  it.each(['COORDINATOR_LOAD_IN_PROGRESS', 'NOT_COORDINATOR', 'REQUEST_TIMED_OUT'] as const)('is asked for again after %s', (name) => {
-    const lab = new Lab()
-    lab.topic('orders', 1)
-    lab.next('InitProducerId', (request) => request.respond({ throttleTimeMs: 0, errorCode: Errors[name], producerId: -1, producerEpoch: -1 }), 3)
-    const app = producing(lab, { 'linger.ms': 0 })
-    app.send()
-    lab.until(1_000)
-    expect(lab.sent('InitProducerId')).toHaveLength(4)
-    expect(app.outcome(0)).toBe('orders-0@0')
-  })
+  it.each(['COORDINATOR_LOAD_IN_PROGRESS', 'NOT_COORDINATOR', 'REQUEST_TIMED_OUT'] as const)(
+    'is asked for again after %s',
+    (name) => {
+      const lab = new Lab()
+      lab.topic('orders', 1)
+      lab.next(
+        'InitProducerId',
+        (request) => request.respond({ throttleTimeMs: 0, errorCode: Errors[name], producerId: -1, producerEpoch: -1 }),
+        3,
+      )
+      const app = producing(lab, { 'linger.ms': 0 })
+      app.send()
+      lab.until(1_000)
+      expect(lab.sent('InitProducerId')).toHaveLength(4)
+      expect(app.outcome(0)).toBe('orders-0@0')
+    },
+  )
 
   it('is asked for again after a lost connection', () => {
     const lab = new Lab()
@@ -69,7 +87,14 @@ describe('a producer id', () => {
   it('that is refused for good fails what waits, and all that comes', () => {
     const lab = new Lab()
     lab.topic('orders', 1)
-    lab.next('InitProducerId', (request) => request.respond({ throttleTimeMs: 0, errorCode: Errors.CLUSTER_AUTHORIZATION_FAILED, producerId: -1, producerEpoch: -1 }))
+    lab.next('InitProducerId', (request) =>
+      request.respond({
+        throttleTimeMs: 0,
+        errorCode: Errors.CLUSTER_AUTHORIZATION_FAILED,
+        producerId: -1,
+        producerEpoch: -1,
+      }),
+    )
     const app = producing(lab)
     app.send()
     lab.until(500)
@@ -135,9 +160,12 @@ describe('several batches in flight', () => {
       lab.after(0.2)
     }
     lab.after(2_000)
-    const sends = lab.sent('Produce').slice(4).map(({ time }) => time)
+    const sends = lab
+      .sent('Produce')
+      .slice(4)
+      .map(({ time }) => time)
     expect(sends).toHaveLength(3)
-    sends.slice(1).forEach((time, i) => expect(time - sends[i]!).toBeGreaterThanOrEqual(1_000))
+    sends.slice(1).forEach((time, i) => expect(time - must(sends[i])).toBeGreaterThanOrEqual(1_000))
   })
 
   it('of which the second succeeds leave the first to be retried', () => {
@@ -190,9 +218,13 @@ describe('OUT_OF_ORDER_SEQUENCE_NUMBER', () => {
         responses: [
           {
             name: 'orders',
-            topicId: request.body.topicData[0]!.topicId,
-            partitionResponses: request.body.topicData[0]!.partitionData.map(({ index }) =>
-              produceAnswer(index, index === 0 ? Errors.OUT_OF_ORDER_SEQUENCE_NUMBER : Errors.NOT_LEADER_OR_FOLLOWER, -1),
+            topicId: must(request.body.topicData[0]).topicId,
+            partitionResponses: must(request.body.topicData[0]).partitionData.map(({ index }) =>
+              produceAnswer(
+                index,
+                index === 0 ? Errors.OUT_OF_ORDER_SEQUENCE_NUMBER : Errors.NOT_LEADER_OR_FOLLOWER,
+                -1,
+              ),
             ),
           },
         ],
@@ -352,7 +384,12 @@ describe('what is assigned to records', () => {
       lab.after(0.2)
     }
     lab.after(3_000)
-    expect(lab.of('produce.assigned').map(({ data }) => `${data.id} ${data.sequence}`)).toEqual(['p1/0 0', 'p1/1 1', 'p1/2 2', 'p1/3 3'])
+    expect(lab.of('produce.assigned').map(({ data }) => `${data.id} ${data.sequence}`)).toEqual([
+      'p1/0 0',
+      'p1/1 1',
+      'p1/2 2',
+      'p1/3 3',
+    ])
   })
 })
 

@@ -12,7 +12,7 @@ import type { TraceEvent } from '../../sim/kernel/events.js'
 import { nodeId, nodeName, parsePartition, partitionName, type NodeName } from '../../sim/kernel/names.js'
 import { millis, type Millis } from '../../sim/kernel/units.js'
 import type { ApiName, Apis } from '../../sim/wire/apis.js'
-import { Errors, errorName } from '../../sim/wire/errors.js'
+import { Errors } from '../../sim/wire/errors.js'
 import type { RecordBatch } from '../../sim/wire/record-batch.js'
 import { serve, type IncomingRequest, type IncomingRequestOf } from '../../sim/wire/request-server.js'
 import { ZERO_UUID } from '../../sim/wire/uuid.js'
@@ -159,7 +159,8 @@ export class Lab {
   /** Appends what a Produce request brings, and leaves the answer to the script. */
   write(request: IncomingRequestOf<'Produce'>): void {
     for (const topic of request.body.topicData) {
-      for (const { index, records } of topic.partitionData) append(this.partition(partitionName(topic.name, index)), records![0]!)
+      for (const { index, records } of topic.partitionData)
+        append(this.partition(partitionName(topic.name, index)), must(must(records)[0]))
     }
   }
 
@@ -167,7 +168,9 @@ export class Lab {
 
   #handle(env: Env, request: IncomingRequest): void {
     nodes.set(request, env.node)
-    const at = this.#scripts.findIndex((script) => script.api === request.api && (script.broker ?? env.node) === env.node)
+    const at = this.#scripts.findIndex(
+      (script) => script.api === request.api && (script.broker ?? env.node) === env.node,
+    )
     const script = this.#scripts[at]
     if (script === undefined) return this.#answer(env.node, request)
     if (--script.left === 0) this.#scripts.splice(at, 1)
@@ -250,7 +253,10 @@ export class Lab {
     else request.respond({ responses, throttleTimeMs: 0, nodeEndpoints: [] })
   }
 
-  readonly #sessions = new Map<number, Map<string, { topic: string; topicId: string; index: number; offset: number; epoch: number }>>()
+  readonly #sessions = new Map<
+    number,
+    Map<string, { topic: string; topicId: string; index: number; offset: number; epoch: number }>
+  >()
   #nextSession = 1
 
   #fetch(broker: number, request: IncomingRequestOf<'Fetch'>): void {
@@ -267,7 +273,8 @@ export class Lab {
       const errorCode = Errors.FETCH_SESSION_ID_NOT_FOUND
       return request.respond({ throttleTimeMs: 0, errorCode, sessionId: 0, responses: [], nodeEndpoints: [] })
     }
-    for (const topic of body.forgottenTopicsData) for (const index of topic.partitions) session.delete(partitionName(topic.topic, index))
+    for (const topic of body.forgottenTopicsData)
+      for (const index of topic.partitions) session.delete(partitionName(topic.topic, index))
     for (const { topic, topicId, partitions } of body.topics) {
       for (const { partition: index, fetchOffset: offset, currentLeaderEpoch: epoch } of partitions) {
         session.set(partitionName(topic, index), { topic, topicId, index, offset, epoch })
@@ -279,8 +286,14 @@ export class Lab {
         topicId,
         partitions: [this.#read(broker, partitionName(topic, index), index, offset, epoch)],
       }))
-      const news = responses.filter(({ partitions: [p] }) => p!.errorCode !== 0 || (p!.records?.length ?? 0) > 0)
-      request.respond({ throttleTimeMs: 0, errorCode: 0, sessionId, responses: full ? responses : news, nodeEndpoints: [] })
+      const news = responses.filter(({ partitions: [p] }) => hasNews(must(p)))
+      request.respond({
+        throttleTimeMs: 0,
+        errorCode: 0,
+        sessionId,
+        responses: full ? responses : news,
+        nodeEndpoints: [],
+      })
     }
     const ready = [...session.values()].some(({ topic, index, offset, epoch }) => {
       const answer = this.#read(broker, partitionName(topic, index), index, offset, epoch)
@@ -294,11 +307,18 @@ export class Lab {
     const partition = this.partition(name)
     const end = endOffset(partition)
     if (partition.leader !== broker) return fetchAnswer(index, { errorCode: Errors.NOT_LEADER_OR_FOLLOWER })
-    if (epoch >= 0 && epoch < partition.leaderEpoch) return fetchAnswer(index, { errorCode: Errors.FENCED_LEADER_EPOCH })
+    if (epoch >= 0 && epoch < partition.leaderEpoch)
+      return fetchAnswer(index, { errorCode: Errors.FENCED_LEADER_EPOCH })
     if (epoch > partition.leaderEpoch) return fetchAnswer(index, { errorCode: Errors.UNKNOWN_LEADER_EPOCH })
-    if (offset < partition.logStart || offset > end) return fetchAnswer(index, { errorCode: Errors.OFFSET_OUT_OF_RANGE })
+    if (offset < partition.logStart || offset > end)
+      return fetchAnswer(index, { errorCode: Errors.OFFSET_OUT_OF_RANGE })
     const records = partition.log.filter((batch) => batch.nextOffset > offset)
-    return fetchAnswer(index, { highWatermark: end, lastStableOffset: end, logStartOffset: partition.logStart, records })
+    return fetchAnswer(index, {
+      highWatermark: end,
+      lastStableOffset: end,
+      logStartOffset: partition.logStart,
+      records,
+    })
   }
 
   #listOffsets(broker: number, request: Apis['ListOffsets']['request']): Apis['ListOffsets']['response'] {
@@ -310,7 +330,13 @@ export class Lab {
           const partition = this.partition(partitionName(name, partitionIndex))
           const errorCode = partition.leader === broker ? Errors.NONE : Errors.NOT_LEADER_OR_FOLLOWER
           const offset = timestamp === -2 ? partition.logStart : endOffset(partition)
-          return { partitionIndex, errorCode, timestamp: -1, offset: errorCode === 0 ? offset : -1, leaderEpoch: partition.leaderEpoch }
+          return {
+            partitionIndex,
+            errorCode,
+            timestamp: -1,
+            offset: errorCode === 0 ? offset : -1,
+            leaderEpoch: partition.leaderEpoch,
+          }
         }),
       })),
     }
@@ -325,12 +351,25 @@ export class Lab {
           const log = this.partition(partitionName(topic, index)).log
           const upTo = log.filter((batch) => batch.partitionLeaderEpoch <= leaderEpoch)
           const last = upTo[upTo.length - 1]
-          const found = last === undefined ? { leaderEpoch: -1, endOffset: -1 } : { leaderEpoch: last.partitionLeaderEpoch, endOffset: last.nextOffset }
+          const found =
+            last === undefined
+              ? { leaderEpoch: -1, endOffset: -1 }
+              : { leaderEpoch: last.partitionLeaderEpoch, endOffset: last.nextOffset }
           return { errorCode: Errors.NONE, partition: index, ...found }
         }),
       })),
     }
   }
+}
+
+function hasNews(answer: FetchAnswer): boolean {
+  return answer.errorCode !== 0 || (answer.records ?? []).length > 0
+}
+
+/** What the test knows to be there. */
+export function must<T>(value: T | null | undefined): T {
+  assert(value !== undefined && value !== null, 'lab: missing')
+  return value
 }
 
 type FetchAnswer = Apis['Fetch']['response']['responses'][number]['partitions'][number]
@@ -358,7 +397,10 @@ export function append(partition: FakePartition, batch: RecordBatch): { error: n
         if (batch.baseSequence !== 0) return { error: Errors.OUT_OF_ORDER_SEQUENCE_NUMBER, offset: -1 }
       } else if (batch.baseSequence !== known.lastSequence + 1) {
         const duplicate = partition.log.find(
-          (other) => other.producerId === batch.producerId && other.producerEpoch === batch.producerEpoch && other.baseSequence === batch.baseSequence,
+          (other) =>
+            other.producerId === batch.producerId &&
+            other.producerEpoch === batch.producerEpoch &&
+            other.baseSequence === batch.baseSequence,
         )
         if (duplicate !== undefined) return { error: 0, offset: duplicate.baseOffset }
         return { error: Errors.OUT_OF_ORDER_SEQUENCE_NUMBER, offset: -1 }
@@ -405,12 +447,19 @@ export function fetchAnswer(index: number, fields: Partial<FetchAnswer>): FetchA
 }
 
 /** Answers every partition of a Produce request alike. */
-export function answerProduce(request: IncomingRequestOf<'Produce'>, errorCode: number, fields: Partial<ProduceAnswer> = {}): void {
+export function answerProduce(
+  request: IncomingRequestOf<'Produce'>,
+  errorCode: number,
+  fields: Partial<ProduceAnswer> = {},
+): void {
   request.respond({
     responses: request.body.topicData.map((topic) => ({
       name: topic.name,
       topicId: topic.topicId,
-      partitionResponses: topic.partitionData.map(({ index }) => ({ ...produceAnswer(index, errorCode, -1), ...fields })),
+      partitionResponses: topic.partitionData.map(({ index }) => ({
+        ...produceAnswer(index, errorCode, -1),
+        ...fields,
+      })),
     })),
     throttleTimeMs: 0,
     nodeEndpoints: [],
@@ -418,7 +467,11 @@ export function answerProduce(request: IncomingRequestOf<'Produce'>, errorCode: 
 }
 
 /** Answers every partition of a Fetch request alike, in the session that it asked for. */
-export function answerFetch(request: IncomingRequestOf<'Fetch'>, sessionId: number, fields: Partial<FetchAnswer>): void {
+export function answerFetch(
+  request: IncomingRequestOf<'Fetch'>,
+  sessionId: number,
+  fields: Partial<FetchAnswer>,
+): void {
   request.respond({
     throttleTimeMs: 0,
     errorCode: 0,
@@ -431,5 +484,3 @@ export function answerFetch(request: IncomingRequestOf<'Fetch'>, sessionId: numb
     nodeEndpoints: [],
   })
 }
-
-export { errorName }

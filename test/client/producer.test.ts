@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import type { RecordBatch } from '../../sim/wire/record-batch.js'
 import { Errors } from '../../sim/wire/errors.js'
 import { idsIn, producing } from './applications.js'
-import { answerProduce, Lab } from './lab.js'
+import { answerProduce, Lab, must } from './lab.js'
 
 /** A lab with topic `orders`, and a producer without idempotence that has found its broker. */
 function plain(config: Record<string, unknown> = {}, brokers = 1, partitions = 1) {
@@ -16,11 +16,13 @@ function plain(config: Record<string, unknown> = {}, brokers = 1, partitions = 1
   lab.until(50)
   for (let i = 0; i < partitions; i++) expect(app.outcome(i)).toBe(`orders-${i}@0`)
   lab.conversation()
-  return { lab, app, orders: lab.topics.get('orders')! }
+  return { lab, app, orders: must(lab.topics.get('orders')) }
 }
 
 const batchesOf = (lab: Lab): RecordBatch[] =>
-  lab.sent('Produce').flatMap(({ body }) => body.topicData.flatMap((topic) => topic.partitionData.map((p) => p.records![0]!)))
+  lab
+    .sent('Produce')
+    .flatMap(({ body }) => body.topicData.flatMap((topic) => topic.partitionData.map((p) => must(must(p.records)[0]))))
 
 describe('a send', () => {
   it('is acknowledged with its own offset and the CRC of its batch', () => {
@@ -29,8 +31,8 @@ describe('a send', () => {
     lab.after(50)
     expect(app.outcomes()).toEqual(['orders-0@0', 'orders-0@1', 'orders-0@2', 'orders-0@3'])
     const crcs = lab.of('produce.acked').map((event) => event.data.crc)
-    expect(crcs.slice(1)).toEqual(Array(3).fill(orders.partitions[0]!.log[1]!.crc))
-    expect(orders.partitions[0]!.log[1]!.isValid()).toBe(true)
+    expect(crcs.slice(1)).toEqual(Array(3).fill(must(lab.partition('orders-0').log[1]).crc))
+    expect(must(lab.partition('orders-0').log[1]).isValid()).toBe(true)
   })
 
   it('tells of every record in order: invoked, assigned, acknowledged', () => {
@@ -65,7 +67,7 @@ describe('a send', () => {
     for (let i = 0; i < 4; i++) app.send({ value: new Uint8Array(100) })
     lab.after(0.1)
     expect(batchesOf(lab).map((batch) => batch.count)).toEqual([1, 3])
-    expect(batchesOf(lab)[1]!.sizeInBytes).toBeLessThanOrEqual(400)
+    expect(must(batchesOf(lab)[1]).sizeInBytes).toBeLessThanOrEqual(400)
   })
 
   it('has a batch of its own when batch.size is 0', () => {
@@ -126,7 +128,7 @@ describe('a send to a topic not yet known', () => {
     app.send()
     lab.until(5_000)
     const times = lab.sent('Metadata').map(({ time }) => time / 1_000)
-    const gaps = times.slice(1).map((time, i) => time - times[i]!)
+    const gaps = times.slice(1).map((time, i) => time - must(times[i]))
     const last = gaps.slice(-2)
     for (const gap of last) expect(gap).toBeGreaterThanOrEqual(800)
     expect(times.length).toBeLessThan(12)
@@ -137,7 +139,7 @@ describe('a send to a topic not yet known', () => {
     const lab = new Lab()
     const refuse = (request: Parameters<Lab['metadata']>[0]) => ({
       ...lab.metadata({ ...request, topics: [] }),
-      topics: [{ ...lab.metadata(request).topics[0]!, errorCode: Errors.INVALID_TOPIC_EXCEPTION }],
+      topics: [{ ...must(lab.metadata(request).topics[0]), errorCode: Errors.INVALID_TOPIC_EXCEPTION }],
     })
     lab.next('Metadata', (request) => request.respond(refuse(request.body)), 100)
     const app = producing(lab)
@@ -165,7 +167,7 @@ describe('memory', () => {
     expect(app.outcomes()).not.toContain('BUFFER_EXHAUSTED')
     lab.after(12_000)
     expect(app.outcomes().every((outcome) => outcome.startsWith('orders-0@'))).toBe(true)
-    expect(idsIn(orders.partitions[0]!)).toEqual(['p1/0', 'p1/1', 'p1/2', 'p1/3', 'p1/4', 'p1/5', 'p1/6'])
+    expect(idsIn(lab.partition('orders-0'))).toEqual(['p1/0', 'p1/1', 'p1/2', 'p1/3', 'p1/4', 'p1/5', 'p1/6'])
   })
 
   it('that does not come within max.block.ms fails the send', () => {
@@ -189,191 +191,23 @@ describe('memory', () => {
   })
 })
 
-describe('an error of the broker', () => {
-  it.each(['NOT_LEADER_OR_FOLLOWER', 'NOT_ENOUGH_REPLICAS', 'REQUEST_TIMED_OUT', 'UNKNOWN_TOPIC_OR_PARTITION', 'KAFKA_STORAGE_ERROR'] as const)(
-    '%s is tried again',
-    (name) => {
-      const { lab, app } = plain()
-      lab.next('Produce', (request) => answerProduce(request, Errors[name]))
-      app.send()
-      lab.after(400)
-      expect(app.outcome(1)).toBe('orders-0@1')
-      expect(lab.sent('Produce')).toHaveLength(3)
-    },
-  )
-
-  it.each(['INVALID_RECORD', 'INVALID_TIMESTAMP', 'RECORD_LIST_TOO_LARGE', 'INVALID_REQUIRED_ACKS'] as const)('%s is final, and certain', (name) => {
-    const { lab, app } = plain()
-    lab.next('Produce', (request) => answerProduce(request, Errors[name]))
-    app.send()
-    lab.after(400)
-    expect(app.outcome(1)).toBe(name)
-  })
-
-  it('is final once the retries are used up', () => {
-    const { lab, app } = plain({ retries: 2 })
-    lab.next('Produce', (request) => answerProduce(request, Errors.NOT_ENOUGH_REPLICAS), 3)
-    app.send()
-    lab.after(2_000)
-    expect(app.outcome(1)).toBe('NOT_ENOUGH_REPLICAS')
-    expect(lab.sent('Produce')).toHaveLength(4)
-  })
-
-  it('after the append leaves open whether the record is written', () => {
-    const { lab, app } = plain({ retries: 0 })
-    lab.next('Produce', (request) => answerProduce(request, Errors.NOT_ENOUGH_REPLICAS_AFTER_APPEND))
-    app.send()
-    lab.after(100)
-    expect(app.outcome(1)).toBe('NOT_ENOUGH_REPLICAS_AFTER_APPEND?')
-  })
-
-  it('NOT_LEADER_OR_FOLLOWER ends the wait for replicas too, so it is certain with acks=1 only', () => {
-    for (const [acks, outcome] of [
-      ['all', 'NOT_LEADER_OR_FOLLOWER?'],
-      ['1', 'NOT_LEADER_OR_FOLLOWER'],
-    ] as const) {
-      const { lab, app } = plain({ acks, retries: 0 })
-      lab.next('Produce', (request) => answerProduce(request, Errors.NOT_LEADER_OR_FOLLOWER))
-      app.send()
-      lab.after(100)
-      expect(app.outcome(1)).toBe(outcome)
+describe('the partitions of a broker', () => {
+  it('take turns where a request cannot hold all of them', () => {
+    const { lab, app } = plain({ 'max.request.size': 450, 'linger.ms': 5 }, 1, 4)
+    for (let round = 0; round < 2; round++) {
+      for (let partition = 0; partition < 4; partition++) app.send({ partition, value: new Uint8Array(100) })
+      lab.after(50)
     }
+    const requests = lab.sent('Produce').slice(1)
+    expect(requests.every(({ body }) => must(body.topicData[0]).partitionData.length === 2)).toBe(true)
+    expect(app.outcomes()).not.toContain('open')
   })
 
-  it('of an earlier attempt is not forgotten: a record that may be written stays so', () => {
-    const { lab, app } = plain({ retries: 1 })
-    lab.next('Produce', (request) => answerProduce(request, Errors.REQUEST_TIMED_OUT))
-    lab.next('Produce', (request) => answerProduce(request, Errors.NOT_ENOUGH_REPLICAS))
-    app.send()
-    lab.after(1_000)
-    expect(app.outcome(1)).toBe('NOT_ENOUGH_REPLICAS?')
-  })
-
-  it('naming a record blames it, and the rest of its batch for its company', () => {
-    const { lab, app } = plain({ 'linger.ms': 5 })
-    const recordErrors = [{ batchIndex: 1, batchIndexErrorMessage: null }]
-    lab.next('Produce', (request) => answerProduce(request, Errors.INVALID_TIMESTAMP, { recordErrors }))
-    for (let i = 0; i < 3; i++) app.send()
-    lab.after(100)
-    expect(app.outcomes().slice(1)).toEqual(['INVALID_RECORD_IN_BATCH', 'INVALID_TIMESTAMP', 'INVALID_RECORD_IN_BATCH'])
-  })
-})
-
-describe('a retry', () => {
-  it('waits 100 ms, then 200, 400, 800, 1000, give or take a fifth', () => {
-    const { lab, app } = plain()
-    lab.next('Produce', (request) => answerProduce(request, Errors.NOT_ENOUGH_REPLICAS), 6)
-    app.send()
-    lab.after(10_000)
-    const times = lab.sent('Produce').slice(1).map(({ time }) => time / 1_000)
-    const expected = [100, 200, 400, 800, 1_000, 1_000]
-    times.slice(1).forEach((time, i) => {
-      const gap = time - times[i]! - 1
-      expect(gap).toBeGreaterThanOrEqual(expected[i]! * 0.8 - 1)
-      expect(gap).toBeLessThanOrEqual(expected[i]! * 1.2 + 1)
-    })
-    expect(app.outcome(1)).toBe('orders-0@1')
-  })
-
-  it('does not wait when there is a new leader (KIP-951)', () => {
-    const { lab, app, orders } = plain({}, 2)
-    orders.partitions[0]!.leader = 2
-    orders.partitions[0]!.leaderEpoch = 1
-    lab.next('Produce', (request) =>
-      request.respond({
-        responses: [
-          {
-            name: 'orders',
-            topicId: orders.id,
-            partitionResponses: [{ ...answered(request.body.topicData[0]!.partitionData[0]!.index), currentLeader: { leaderId: 2, leaderEpoch: 1 } }],
-          },
-        ],
-        throttleTimeMs: 0,
-        nodeEndpoints: [{ nodeId: 2, host: 'b2', port: 9092, rack: null }],
-      }),
-    )
-    app.send()
-    lab.after(10)
-    expect(app.outcome(1)).toBe('orders-0@1')
-    expect(lab.sent('Produce').map(({ to }) => to)).toEqual(['b1', 'b1', 'b2'])
-  })
-
-  it('goes to the leader that new metadata names', () => {
-    const { lab, app } = plain({}, 2)
-    lab.moveLeader('orders-0', 2)
-    app.send()
-    lab.after(1_000)
-    expect(app.outcome(1)).toBe('orders-0@1')
-    expect(lab.sent('Produce').map(({ to }) => to)).toEqual(['b1', 'b1', 'b2'])
-  })
-
-  it('does not believe metadata older than what it knows', () => {
-    const { lab, app } = plain({}, 2)
-    lab.moveLeader('orders-0', 2)
-    app.send()
-    lab.after(1_000)
-    // A broker that lags still names b1 at epoch 0.
-    const partition = lab.partition('orders-0')
-    lab.next('Metadata', (request) => {
-      partition.leader = 1
-      partition.leaderEpoch = 0
-      const stale = lab.metadata(request.body)
-      partition.leader = 2
-      partition.leaderEpoch = 1
-      request.respond(stale)
-    })
-    lab.next('Produce', (request) => answerProduce(request, Errors.NOT_LEADER_OR_FOLLOWER), 1, 'b2')
-    app.send()
-    lab.after(1_000)
-    expect(app.outcome(2)).toBe('orders-0@2')
-    expect(lab.sent('Produce').slice(3).map(({ to }) => to)).toEqual(['b2', 'b2'])
-  })
-
-  it('after a lost connection may write the record twice, without idempotence', () => {
-    const { lab, app, orders } = plain()
-    lab.next('Produce', (request) => {
-      // Written, but the answer gets lost.
-      lab.partition('orders-0').log.push(request.body.topicData[0]!.partitionData[0]!.records![0]!.withOffsets(1, 0))
-      request.closeConnection()
-    })
-    app.send()
-    lab.after(1_000)
-    expect(idsIn(orders.partitions[0]!)).toEqual(['p1/0', 'p1/1', 'p1/1'])
-    expect(app.outcome(1)).toBe('orders-0@2')
-  })
-})
-
-describe('with one request in flight', () => {
-  it('a batch waits for the answer to the one before', () => {
-    const { lab, app } = plain({ 'max.in.flight.requests.per.connection': 1 })
-    lab.next('Produce', (request) => lab.later(100, () => lab.answer(request)))
-    app.send()
-    lab.after(10)
-    app.send()
+  it('are sent together in one request', () => {
+    const { lab, app } = plain({ 'linger.ms': 5 }, 1, 4)
+    for (let partition = 0; partition < 4; partition++) app.send({ partition })
     lab.after(50)
     expect(lab.sent('Produce')).toHaveLength(2)
-    lab.after(100)
-    expect(app.outcomes().slice(1)).toEqual(['orders-0@1', 'orders-0@2'])
-  })
-
-  it('a retry keeps the order', () => {
-    const { lab, app, orders } = plain({ 'max.in.flight.requests.per.connection': 1 })
-    lab.next('Produce', (request) => answerProduce(request, Errors.NOT_ENOUGH_REPLICAS))
-    app.send()
-    lab.after(5)
-    app.send()
-    lab.after(1_000)
-    expect(idsIn(orders.partitions[0]!)).toEqual(['p1/0', 'p1/1', 'p1/2'])
-  })
-
-  it('more of them may swap batches when the first is retried', () => {
-    const { lab, app, orders } = plain({ 'max.in.flight.requests.per.connection': 5 })
-    lab.next('Produce', (request) => answerProduce(request, Errors.NOT_ENOUGH_REPLICAS))
-    app.send()
-    lab.after(0.2)
-    app.send()
-    lab.after(1_000)
-    expect(idsIn(orders.partitions[0]!)).toEqual(['p1/0', 'p1/2', 'p1/1'])
   })
 })
 
@@ -388,83 +222,6 @@ describe('the requests in flight to a broker', () => {
     expect(lab.sent('Produce')).toHaveLength(1 + 3)
     lab.after(200)
     expect(app.outcomes()).not.toContain('open')
-  })
-})
-
-describe('a batch too large for the broker', () => {
-  it('is split, and its parts keep the order', () => {
-    const { lab, app, orders } = plain({ 'linger.ms': 5, 'batch.size': 600 })
-    lab.next('Produce', (request) => answerProduce(request, Errors.MESSAGE_TOO_LARGE))
-    for (let i = 1; i <= 6; i++) app.send({ value: new TextEncoder().encode(`p1/${i} `.padEnd(80, '.')) })
-    lab.after(200)
-    expect(idsIn(orders.partitions[0]!)).toEqual(['p1/0', 'p1/1', 'p1/2', 'p1/3', 'p1/4', 'p1/5', 'p1/6'])
-    expect(app.outcomes()).toEqual([0, 1, 2, 3, 4, 5, 6].map((offset) => `orders-0@${offset}`))
-  })
-
-  it('of one record fails', () => {
-    const { lab, app } = plain()
-    lab.next('Produce', (request) => answerProduce(request, Errors.MESSAGE_TOO_LARGE))
-    app.send()
-    lab.after(200)
-    expect(app.outcome(1)).toBe('MESSAGE_TOO_LARGE')
-  })
-})
-
-describe('the delivery timeout', () => {
-  const timeouts = { 'delivery.timeout.ms': 1_500, 'request.timeout.ms': 1_000, 'linger.ms': 0 }
-
-  it('fails a batch that could not be sent, for certain', () => {
-    const { lab, app } = plain(timeouts)
-    lab.world.kill('b1')
-    lab.after(10)
-    app.send()
-    lab.after(1_400)
-    expect(app.outcome(1)).toBe('open')
-    lab.after(200)
-    expect(app.outcome(1)).toBe('REQUEST_TIMED_OUT')
-  })
-
-  it('fails a batch in flight, which may be written', () => {
-    const { lab, app } = plain(timeouts)
-    lab.next('Produce', () => {}, 10)
-    app.send()
-    lab.after(1_499)
-    expect(app.outcome(1)).toBe('open')
-    lab.after(3)
-    expect(app.outcome(1)).toBe('REQUEST_TIMED_OUT?')
-  })
-
-  it('counts from the send, not from the last attempt', () => {
-    const { lab, app } = plain(timeouts)
-    lab.next('Produce', (request) => answerProduce(request, Errors.NOT_ENOUGH_REPLICAS), 100)
-    app.send()
-    lab.after(1_450)
-    expect(app.outcome(1)).toBe('open')
-    lab.after(600)
-    expect(app.outcome(1)).toBe('REQUEST_TIMED_OUT')
-    expect(lab.sent('Produce').length).toBeGreaterThan(3)
-  })
-
-  it('an answer that comes after it changes nothing', () => {
-    const { lab, app } = plain({ 'delivery.timeout.ms': 500, 'request.timeout.ms': 400 })
-    lab.next('Produce', () => {})
-    lab.next('Produce', (request) => lab.later(300, () => lab.answer(request)))
-    app.send()
-    lab.after(2_000)
-    expect(app.outcome(1)).toBe('REQUEST_TIMED_OUT?')
-  })
-})
-
-describe('a request without an answer', () => {
-  it('is given up after request.timeout.ms with its connection, and tried again', () => {
-    const { lab, app } = plain({ 'request.timeout.ms': 1_000 })
-    lab.next('Produce', () => {})
-    app.send()
-    lab.after(999)
-    expect(lab.of('request.failed')).toHaveLength(0)
-    lab.after(500)
-    expect(lab.of('request.failed').map((event) => event.data.reason)).toEqual(['timeout'])
-    expect(app.outcome(1)).toBe('orders-0@1')
   })
 })
 
@@ -556,7 +313,7 @@ describe('a producer with nothing to do', () => {
     lab.until(660_000)
     const later = lab.sent('Metadata').slice(before)
     expect(later.map(({ time }) => Math.round(time / 60_000_000))).toEqual([5, 10])
-    expect(later.at(-1)!.body.topics).toEqual([])
+    expect(must(later.at(-1)).body.topics).toEqual([])
   })
 })
 

@@ -2,16 +2,26 @@
 
 import { describe, expect, it } from 'vitest'
 import type { LeaderAndEpoch } from '../../sim/client/client-metadata.js'
-import { SubscriptionState, unknownEpoch, type AssignedPartition, type FetchPosition } from '../../sim/client/subscription-state.js'
+import {
+  SubscriptionState,
+  unknownEpoch,
+  type AssignedPartition,
+  type FetchPosition,
+} from '../../sim/client/subscription-state.js'
+import { must } from './lab.js'
 
 const BROKER = { id: 1, host: 'b1' }
 const leader = (epoch: number, node = BROKER): LeaderAndEpoch => ({ leader: node, epoch })
-const at = (offset: number, offsetEpoch: number, leaderEpoch: number): FetchPosition => ({ offset, offsetEpoch, leader: leader(leaderEpoch) })
+const at = (offset: number, offsetEpoch: number, leaderEpoch: number): FetchPosition => ({
+  offset,
+  offsetEpoch,
+  leader: leader(leaderEpoch),
+})
 
-function assigned(reset: 'earliest' | 'latest' | undefined = 'earliest'): { state: SubscriptionState; partition: AssignedPartition } {
-  const state = new SubscriptionState(reset)
+function assigned(reset: 'earliest' | 'none' = 'earliest'): { state: SubscriptionState; partition: AssignedPartition } {
+  const state = new SubscriptionState(reset === 'none' ? undefined : reset)
   state.assign([{ topic: 't', index: 0 }])
-  return { state, partition: state.get('t-0')! }
+  return { state, partition: must(state.get('t-0')) }
 }
 
 describe('an assigned partition', () => {
@@ -104,8 +114,7 @@ describe('the answer to a check', () => {
   })
 
   it('before the position is told to the application when there is no reset policy', () => {
-    const { state, partition } = assigned(undefined)
-    state.assign([{ topic: 't', index: 0 }])
+    const { state, partition } = assigned('none')
     partition.seekUnvalidated(at(20, 5, 15))
     expect(state.completeValidation(partition, at(20, 5, 15), END(10, 7))).toEqual({ partition, divergentOffset: 10 })
     expect([partition.state, partition.position?.offset]).toEqual(['await validation', 20])
@@ -116,7 +125,7 @@ describe('the answer to a check', () => {
     partition.seekUnvalidated(at(20, 5, 15))
     expect(state.completeValidation(partition, at(20, 5, 15), END(-1, -1))).toBe('reset')
     expect([partition.state, partition.resetStrategy]).toEqual(['await reset', 'earliest'])
-    const without = assigned(undefined)
+    const without = assigned('none')
     without.partition.seekUnvalidated(at(20, 5, 15))
     expect(without.state.completeValidation(without.partition, at(20, 5, 15), END(-1, -1))).toEqual({
       partition: without.partition,
@@ -140,7 +149,11 @@ describe('a preferred replica', () => {
   it('is used until its time is over', () => {
     const { partition } = assigned()
     partition.prefer(42, 10)
-    expect([partition.preferredReplica(9), partition.preferredReplica(10), partition.preferredReplica(11)]).toEqual([42, 42, undefined])
+    expect([partition.preferredReplica(9), partition.preferredReplica(10), partition.preferredReplica(11)]).toEqual([
+      42,
+      42,
+      undefined,
+    ])
   })
 
   it('is forgotten when the leader changes', () => {

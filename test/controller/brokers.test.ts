@@ -1,6 +1,7 @@
 /** Registration, sessions and the states of a broker. Cases of Kafka's ClusterControlManagerTest and BrokerHeartbeatManagerTest. */
 
 import { describe, expect, it } from 'vitest'
+import { fenceOneStaleBroker } from '../../sim/controller/broker-transitions.js'
 import { BrokerHeartbeats } from '../../sim/controller/broker-heartbeats.js'
 import { LONG_MAX } from '../../sim/kernel/units.js'
 import { LOST_DIRECTORY, MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY } from '../../sim/kraft/metadata/records.js'
@@ -118,7 +119,9 @@ describe('a replica’s directory', () => {
     const lab = new StateLab()
     lab.register(1, { logDirs: [directoryOf(1), directoryOf(11)] })
     const { cluster } = lab.state
-    expect([directoryOf(1), UNASSIGNED_DIRECTORY, MIGRATING_DIRECTORY].map((id) => cluster.hasOnlineDirectory(1, id))).toEqual([true, true, true])
+    expect(
+      [directoryOf(1), UNASSIGNED_DIRECTORY, MIGRATING_DIRECTORY].map((id) => cluster.hasOnlineDirectory(1, id)),
+    ).toEqual([true, true, true])
     expect([directoryOf(2), LOST_DIRECTORY].map((id) => cluster.hasOnlineDirectory(1, id))).toEqual([false, false])
     expect(cluster.hasOnlineDirectory(9, directoryOf(1))).toBe(false)
   })
@@ -145,7 +148,8 @@ describe('heartbeats', () => {
 
   it('lead from state to state as Kafka’s do', () => {
     const beats = new BrokerHeartbeats(clock, 10)
-    const next = (broker: number, of: ReturnType<typeof wish>, leads: boolean): string => beats.nextState(broker, of, 100, () => leads)
+    const next = (broker: number, of: ReturnType<typeof wish>, leads: boolean): string =>
+      beats.nextState(broker, of, 100, () => leads)
     for (const broker of [0, 1, 2, 3, 4, 5]) beats.register(broker, true)
     beats.touch(1, false, 98)
     beats.touch(2, false, 100)
@@ -188,7 +192,11 @@ describe('heartbeats', () => {
     nowMs = 1_000
     const beats = new BrokerHeartbeats(clock, 10)
     beats.contact(1, 100)
-    expect([beats.hasValidSession(1, 100), beats.hasValidSession(1, 101), beats.hasValidSession(2, 100)]).toEqual([true, false, false])
+    expect([beats.hasValidSession(1, 100), beats.hasValidSession(1, 101), beats.hasValidSession(2, 100)]).toEqual([
+      true,
+      false,
+      false,
+    ])
     nowMs = 1_010
     expect(beats.hasValidSession(1, 100)).toBe(true)
     beats.contact(1, 101)
@@ -206,11 +214,14 @@ describe('heartbeats', () => {
     expect(beats.lowestActiveOffset()).toBe(-1)
   })
 
-  it('do not bring the session of an earlier epoch to bear on a newer run', () => {
+  it('of an earlier run that end do not fence the run of now', () => {
     const lab = new StateLab()
     lab.start(1)
     lab.restart(1, 'clean')
-    lab.heartbeat(1)
+    lab.unfence(1)
+    expect(lab.decide(fenceOneStaleBroker(lab.state))).toBe(true)
+    expect(lab.records).toEqual([])
+    expect(lab.decide(fenceOneStaleBroker(lab.state))).toBe(false)
     expect(lab.state.cluster.brokers.get(1)?.fenced).toBe(false)
   })
 

@@ -126,12 +126,19 @@ describe('a partition change', () => {
     expect(build(FOO, { isr: [2, 1] })).toEqual({ isr: [2, 1] })
   })
 
-  it.each(['3.3', '3.4', '3.5'])('names the leader again when the ISR shrinks in %s, which bumps the leader epoch', (name) => {
-    const metadataVersion = parseMetadataVersion(name)
-    const record = buildPartitionChange(FOO, change({ isr: [2, 1], metadataVersion, elrEnabled: false }))
-    expect(fieldsOf(record)).toEqual({ isr: [2, 1], leader: 1 })
-    expect(mergePartition(FOO, record as PartitionChangeRecord)).toMatchObject({ leader: 1, leaderEpoch: 101, partitionEpoch: 201 })
-  })
+  it.each(['3.3', '3.4', '3.5'])(
+    'names the leader again when the ISR shrinks in %s, which bumps the leader epoch',
+    (name) => {
+      const metadataVersion = parseMetadataVersion(name)
+      const record = buildPartitionChange(FOO, change({ isr: [2, 1], metadataVersion, elrEnabled: false }))
+      expect(fieldsOf(record)).toEqual({ isr: [2, 1], leader: 1 })
+      expect(mergePartition(FOO, record as PartitionChangeRecord)).toMatchObject({
+        leader: 1,
+        leaderEpoch: 101,
+        partitionEpoch: 201,
+      })
+    },
+  )
 
   it('never bumps the leader epoch for an ISR that grows', () => {
     const of = partition({ isr: [1] })
@@ -190,7 +197,9 @@ describe('eligible leader replicas', () => {
   })
 
   it('are not kept when the feature is off', () => {
-    expect(build(of, { isr: [1, 4], minIsr, elrEnabled: false, isAcceptableLeader: () => true })).toEqual({ isr: [1, 4] })
+    expect(build(of, { isr: [1, 4], minIsr, elrEnabled: false, isAcceptableLeader: () => true })).toEqual({
+      isr: [1, 4],
+    })
     const had = partition({ replicas: [1, 2, 3, 4], isr: [1], elr: [2, 3], lastKnownElr: [4], leader: 1 })
     expect(build(had, { isr: [1], elrEnabled: false })).toEqual({ eligibleLeaderReplicas: [] })
   })
@@ -233,7 +242,13 @@ describe('eligible leader replicas', () => {
   })
 
   it('hold the last known ELR instead where the last known leader is not used', () => {
-    const fields = { isr: [1, 4], minIsr, uncleanShutdownReplicas: [3], useLastKnownLeader: false, isAcceptableLeader: () => true }
+    const fields = {
+      isr: [1, 4],
+      minIsr,
+      uncleanShutdownReplicas: [3],
+      useLastKnownLeader: false,
+      isAcceptableLeader: () => true,
+    }
     expect(build(of, fields)).toEqual({ isr: [1, 4], eligibleLeaderReplicas: [2], lastKnownElr: [3] })
   })
 })
@@ -246,7 +261,11 @@ describe('a reassignment', () => {
       replicas: [7, 3, 1, 9, 0, 2],
     })
     expect(planReassignment([3, 2, 1, 0], [3, 1])).toEqual({ removing: [0, 2], adding: [], replicas: [3, 1, 0, 2] })
-    expect(planReassignment([3, 2, 1], [3, 6, 2, 1, 5])).toEqual({ removing: [], adding: [5, 6], replicas: [3, 6, 2, 1, 5] })
+    expect(planReassignment([3, 2, 1], [3, 6, 2, 1, 5])).toEqual({
+      removing: [],
+      adding: [5, 6],
+      replicas: [3, 6, 2, 1, 5],
+    })
     expect(planReassignment([3, 2, 1, 0], [0, 1, 3, 2])).toEqual({ removing: [], adding: [], replicas: [0, 1, 3, 2] })
   })
 
@@ -261,7 +280,12 @@ describe('a reassignment', () => {
   })
 
   it('goes back to the original replicas, uncleanly when only new ones are in sync', () => {
-    const of = partition({ replicas: [3, 2, 1, 4, 5], isr: [1, 2, 4, 5], addingReplicas: [4, 5], removingReplicas: [1, 2] })
+    const of = partition({
+      replicas: [3, 2, 1, 4, 5],
+      isr: [1, 2, 4, 5],
+      addingReplicas: [4, 5],
+      removingReplicas: [1, 2],
+    })
     expect(revertReassignment(of)).toEqual({ replicas: [3, 2, 1], isr: [1, 2], unclean: false })
     const gone = partition({ replicas: [4, 5, 3, 2, 1], isr: [4, 5], addingReplicas: [4, 5] })
     expect(revertReassignment(gone)).toEqual({ replicas: [3, 2, 1], isr: [3], unclean: true })

@@ -27,7 +27,10 @@ function violations(lab: StateLab, before: ReadonlyMap<string, PartitionImage>, 
       if (!holds) found.push(`${what}: ${name} ${lab.show(name)}`)
     }
     must(leader === -1 || isr.includes(leader), 'the leader is in sync')
-    must(isr.every((member) => replicas.includes(member)), 'the ISR is of the replicas')
+    must(
+      isr.every((member) => replicas.includes(member)),
+      'the ISR is of the replicas',
+    )
     must(new Set(isr).size === isr.length, 'nobody is in sync twice')
     must(!isr.some((member) => partition.elr.includes(member)), 'ISR and ELR have nobody in common')
     must(isr.length < MIN_ISR || partition.elr.length === 0, 'no ELR beside a large enough ISR')
@@ -43,9 +46,13 @@ function violations(lab: StateLab, before: ReadonlyMap<string, PartitionImage>, 
 
 /** The indexes as they would be built from nothing. */
 function indexes(topics: TopicState): unknown {
-  const isrs = [-1, ...BROKERS].map((broker) => [broker, sorted(topics.isrs.partitionsOf(broker)), topics.isrs.hasLeaderships(broker)])
+  const isrs = [-1, ...BROKERS].map((broker) => [
+    broker,
+    sorted(topics.isrs.partitionsOf(broker)),
+    topics.isrs.hasLeaderships(broker),
+  ])
   const elrs = BROKERS.map((broker) => [broker, sorted(topics.elrs.partitionsOf(broker))])
-  const reassigning = [...topics.byId.keys()].map((id) => topics.reassigning(id).toSorted())
+  const reassigning = [...topics.byId.keys()].map((id) => topics.reassigning(id).toSorted((a, b) => a - b))
   return { isrs, elrs, reassigning, imbalanced: sorted(topics.imbalanced) }
 }
 
@@ -101,8 +108,18 @@ describe('whatever happens to brokers and partitions', () => {
         const random = new Random(`properties/${elr}/${seed}`)
         const lab = new StateLab({ elr, seed: String(seed) })
         lab.start(...BROKERS)
-        const configs = { 'min.insync.replicas': String(MIN_ISR), 'unclean.leader.election.enable': String(seed % 3 === 0) }
-        lab.create('a', [[1, 2, 3], [2, 3, 4]], configs)
+        const configs = {
+          'min.insync.replicas': String(MIN_ISR),
+          'unclean.leader.election.enable': String(seed % 3 === 0),
+        }
+        lab.create(
+          'a',
+          [
+            [1, 2, 3],
+            [2, 3, 4],
+          ],
+          configs,
+        )
         lab.create('b', [[5, 1, 2]], configs)
         for (let i = 0; i < STEPS; i++) {
           const before = new Map(PARTITIONS.map((name) => [name, lab.partition(name)]))

@@ -15,7 +15,11 @@ import type { TraceEvent } from '../../sim/kernel/events.js'
 import { nodeId, nodeName } from '../../sim/kernel/names.js'
 import { millis } from '../../sim/kernel/units.js'
 import { formatStorage } from '../../sim/kraft/format-storage.js'
-import { defaultFeatureLevels, LATEST_METADATA_VERSION, SUPPORTED_FEATURES } from '../../sim/kraft/metadata/metadata-version.js'
+import {
+  defaultFeatureLevels,
+  LATEST_METADATA_VERSION,
+  SUPPORTED_FEATURES,
+} from '../../sim/kraft/metadata/metadata-version.js'
 import type { Voter } from '../../sim/kraft/voter-set.js'
 import type { ApiName, Apis } from '../../sim/wire/apis.js'
 import { errorName } from '../../sim/wire/errors.js'
@@ -25,6 +29,15 @@ import { RequestClient } from '../../sim/wire/request-client.js'
 import { World } from '../../sim/world/world.js'
 
 export const CLUSTER_ID = 'Sj7yjkQ2SJuMBNDJ0iYbyg'
+
+const TOLD = [
+  'controller.active',
+  'controller.resigned',
+  'controller.topic',
+  'controller.partition',
+  'controller.broker',
+  'controller.config',
+] as const
 
 export interface QuorumLabOptions {
   readonly controllers?: number
@@ -55,7 +68,11 @@ export class QuorumLab {
     this.world = new World(this.engine)
     this.controllers = Array.from({ length: options.controllers ?? 3 }, (_, i) => `c${i + 1}`)
     this.brokers = Array.from({ length: options.brokers ?? 3 }, (_, i) => `b${i + 1}`)
-    const voters: Voter[] = this.controllers.map((node) => ({ id: nodeId(node) ?? -1, node, directoryId: directoryOf(node) }))
+    const voters: Voter[] = this.controllers.map((node) => ({
+      id: nodeId(node) ?? -1,
+      node,
+      directoryId: directoryOf(node),
+    }))
     const features = new Map(defaultFeatureLevels(LATEST_METADATA_VERSION))
     if (options.elr === false) features.delete('eligible.leader.replicas.version')
     const wire = options.wire ?? 'reference'
@@ -74,8 +91,8 @@ export class QuorumLab {
       node.disk.settle()
     }
     for (const name of this.brokers) this.world.addNode(name, (env) => this.#bootPuppet(env, wire))
-    this.engine.trace.watch('all', (event) => {
-      if (event.type.startsWith('controller.')) this.events.push(event)
+    this.engine.trace.watch([...TOLD, 'node.down'], (event) => {
+      if (event.type !== 'node.down') this.events.push(event)
       if (event.type === 'controller.active') this.#active = event.node
       if (event.type === 'controller.resigned' && this.#active === event.node) this.#active = undefined
       if (event.type === 'node.down' && this.#active === event.node) this.#active = undefined
@@ -85,7 +102,10 @@ export class QuorumLab {
   /** Starts everything, waits for an active controller that has written the bootstrap records. */
   boot(): this {
     for (const name of [...this.controllers, ...this.brokers]) this.start(name)
-    assert(this.runUntil(() => this.#active !== undefined), 'lab: no controller')
+    assert(
+      this.runUntil(() => this.#active !== undefined),
+      'lab: no controller',
+    )
     this.run(200)
     return this
   }
@@ -118,7 +138,13 @@ export class QuorumLab {
   // ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Sends without waiting. */
-  send<A extends ApiName>(from: string, to: string, api: A, body: Apis[A]['request'], done: (result: RpcResult<A>) => void): void {
+  send<A extends ApiName>(
+    from: string,
+    to: string,
+    api: A,
+    body: Apis[A]['request'],
+    done: (result: RpcResult<A>) => void,
+  ): void {
     this.puppet(from).requests.send(to, api, body, done)
   }
 
@@ -126,7 +152,11 @@ export class QuorumLab {
   ask<A extends ApiName>(from: string, api: A, body: Apis[A]['request'], to = this.active): Apis[A]['response'] {
     let result: RpcResult<A> | undefined
     this.send(from, to, api, body, (got) => (result = got))
-    assert(this.runUntil(() => result !== undefined), 'lab: no answer', { api })
+    assert(
+      this.runUntil(() => result !== undefined),
+      'lab: no answer',
+      { api },
+    )
     assert(result?.ok === true, 'lab: request failed', { api, result })
     return result.response
   }
@@ -139,7 +169,11 @@ export class QuorumLab {
       clusterId: CLUSTER_ID,
       incarnationId: puppet.incarnation,
       listeners: [{ name: 'PLAINTEXT', host: broker, port: 9092, securityProtocol: 0 }],
-      features: [...SUPPORTED_FEATURES].map(([name, { min, max }]) => ({ name, minSupportedVersion: min, maxSupportedVersion: max })),
+      features: [...SUPPORTED_FEATURES].map(([name, { min, max }]) => ({
+        name,
+        minSupportedVersion: min,
+        maxSupportedVersion: max,
+      })),
       rack: null,
       isMigratingZkBroker: false,
       logDirs: [directoryOf(broker)],
@@ -149,11 +183,17 @@ export class QuorumLab {
     return errorName(response.errorCode)
   }
 
-  heartbeat(broker: string, wish: { wantFence?: boolean; wantShutDown?: boolean; offset?: number } = {}): Apis['BrokerHeartbeat']['response'] {
+  heartbeat(
+    broker: string,
+    wish: { wantFence?: boolean; wantShutDown?: boolean; offset?: number } = {},
+  ): Apis['BrokerHeartbeat']['response'] {
     return this.ask(broker, 'BrokerHeartbeat', this.heartbeatOf(broker, wish))
   }
 
-  heartbeatOf(broker: string, wish: { wantFence?: boolean; wantShutDown?: boolean; offset?: number } = {}): Apis['BrokerHeartbeat']['request'] {
+  heartbeatOf(
+    broker: string,
+    wish: { wantFence?: boolean; wantShutDown?: boolean; offset?: number } = {},
+  ): Apis['BrokerHeartbeat']['request'] {
     return {
       brokerId: nodeId(broker) ?? -1,
       brokerEpoch: this.puppet(broker).epoch,
@@ -175,7 +215,8 @@ export class QuorumLab {
   /** Keeps the sessions of these brokers alive for `ms`. */
   beat(brokers: readonly string[], ms: number): void {
     for (let elapsed = 0; elapsed < ms; elapsed += 2_000) {
-      for (const broker of brokers) this.send(broker, this.active, 'BrokerHeartbeat', this.heartbeatOf(broker), () => {})
+      for (const broker of brokers)
+        this.send(broker, this.active, 'BrokerHeartbeat', this.heartbeatOf(broker), () => {})
       this.run(Math.min(2_000, ms - elapsed))
     }
   }
@@ -207,7 +248,11 @@ export class QuorumLab {
   }
 }
 
-export function createRequest(topic: string, lists: readonly (readonly number[])[], configs: Readonly<Record<string, string>> = {}): Apis['CreateTopics']['request'] {
+export function createRequest(
+  topic: string,
+  lists: readonly (readonly number[])[],
+  configs: Readonly<Record<string, string>> = {},
+): Apis['CreateTopics']['request'] {
   return {
     topics: [
       {
@@ -240,7 +285,9 @@ function lineOf(event: TraceEvent): string {
   switch (event.type) {
     case 'controller.partition': {
       const { partition, leader, leaderEpoch, partitionEpoch, isr, elr, adding, removing, unclean, reason } = event.data
-      const parts = [`partition ${partition}: leader ${leader < 0 ? 'none' : nodeName(leader)} epoch ${leaderEpoch}/${partitionEpoch} isr ${ids(isr)}`]
+      const parts = [
+        `partition ${partition}: leader ${leader < 0 ? 'none' : nodeName(leader)} epoch ${leaderEpoch}/${partitionEpoch} isr ${ids(isr)}`,
+      ]
       if (elr.length > 0) parts.push(`elr ${ids(elr)}`)
       if (adding.length > 0) parts.push(`adding ${ids(adding)}`)
       if (removing.length > 0) parts.push(`removing ${ids(removing)}`)

@@ -17,7 +17,11 @@ function lab(brokers: readonly number[], options: ConstructorParameters<typeof S
 describe('fencing', () => {
   it('takes a broker out of every ISR and hands its leadership to the next live in-sync replica', () => {
     const l = lab([0, 1, 2, 3, 4], { elr: false })
-    l.create('foo', [[1, 2, 3], [2, 3, 4], [0, 2, 1]])
+    l.create('foo', [
+      [1, 2, 3],
+      [2, 3, 4],
+      [0, 2, 1],
+    ])
     l.fence(2, 3)
     expect(l.show('foo-0')).toBe('leader 1 isr 1')
     expect(l.show('foo-1')).toBe('leader 4 isr 4')
@@ -271,7 +275,9 @@ describe('AlterPartition', () => {
     expect(l.alterIsr('foo-0', [], { ...invalid, partitionIndex: 5 })).toBe('UNKNOWN_TOPIC_OR_PARTITION')
     expect(l.alterIsr('foo-0', [], { ...invalid, from: 0, leaderEpoch: 2, partitionEpoch: 1 })).toBe('NOT_CONTROLLER')
     expect(l.alterIsr('foo-0', [], { ...invalid, from: 0, leaderEpoch: 0, partitionEpoch: 3 })).toBe('NOT_CONTROLLER')
-    expect(l.alterIsr('foo-0', [], { ...invalid, from: 0, leaderEpoch: 0, partitionEpoch: 1 })).toBe('FENCED_LEADER_EPOCH')
+    expect(l.alterIsr('foo-0', [], { ...invalid, from: 0, leaderEpoch: 0, partitionEpoch: 1 })).toBe(
+      'FENCED_LEADER_EPOCH',
+    )
     expect(l.alterIsr('foo-0', [], { ...invalid, from: 0, partitionEpoch: 1 })).toBe('INVALID_REQUEST')
     expect(l.alterIsr('foo-0', [], { ...invalid, partitionEpoch: 1 })).toBe('INVALID_UPDATE_VERSION')
     expect(l.alterIsr('foo-0', [], invalid)).toBe('INVALID_REQUEST')
@@ -318,7 +324,11 @@ describe('AlterPartition', () => {
 describe('elections', () => {
   it('are unclean only for partitions without a leader, on request', () => {
     const l = lab([0, 1, 2, 3, 4], { elr: false, version: '3.6-IV1' })
-    l.create('foo', [[1, 2, 3], [2, 3, 4], [0, 2, 1]])
+    l.create('foo', [
+      [1, 2, 3],
+      [2, 3, 4],
+      [0, 2, 1],
+    ])
     l.fence(2, 3, 1)
     expect(l.show('foo-0')).toBe('leader none isr 1')
     expect(l.elect('unclean', 'foo-0')).toBe('ELIGIBLE_LEADERS_NOT_AVAILABLE')
@@ -345,7 +355,11 @@ describe('elections', () => {
     const l = lab([2, 3, 4])
     l.register(0)
     l.register(1)
-    l.create('foo', [[1, 2, 3], [2, 3, 4], [0, 2, 1]])
+    l.create('foo', [
+      [1, 2, 3],
+      [2, 3, 4],
+      [0, 2, 1],
+    ])
     expect(l.elect('preferred', 'foo-0')).toBe('PREFERRED_LEADER_NOT_AVAILABLE')
     expect(l.elect('preferred', 'foo-1')).toBe('ELECTION_NOT_NEEDED')
     l.unfence(1)
@@ -381,12 +395,18 @@ describe('elections', () => {
 describe('a reassignment', () => {
   it('runs until the new replicas are in sync', () => {
     const l = lab([0, 1, 2, 3])
-    l.create('foo', [[1, 2, 3], [3, 2, 1]])
+    l.create('foo', [
+      [1, 2, 3],
+      [3, 2, 1],
+    ])
     expect(l.reassign('foo-0', [3, 2, 1])).toBe('NONE')
     expect(l.partition('foo-0')).toMatchObject({ replicas: [3, 2, 1], addingReplicas: [], removingReplicas: [] })
     expect(l.reassign('foo-1', [0, 2, 1])).toBe('NONE')
     expect(listPartitionReassignments(l.image, { timeoutMs: 0, topics: null }).topics).toEqual([
-      { name: 'foo', partitions: [{ partitionIndex: 1, replicas: [0, 2, 1, 3], addingReplicas: [0], removingReplicas: [3] }] },
+      {
+        name: 'foo',
+        partitions: [{ partitionIndex: 1, replicas: [0, 2, 1, 3], addingReplicas: [0], removingReplicas: [3] }],
+      },
     ])
     expect(l.reassign('foo-2', [0, 2, 1])).toBe('UNKNOWN_TOPIC_OR_PARTITION')
     expect(l.reassign('foo-0', null)).toBe('NO_REASSIGNMENT_IN_PROGRESS')
@@ -415,26 +435,52 @@ describe('a reassignment', () => {
 
   it('completes at once where the ISR already fits, and checks its brokers', () => {
     const l = lab([0, 1, 2, 3, 4], { elr: false })
-    l.create('foo', [[1, 2, 3, 4], [0, 1, 2, 3], [4, 3, 1, 0]])
+    l.create('foo', [
+      [1, 2, 3, 4],
+      [0, 1, 2, 3],
+      [4, 3, 1, 0],
+    ])
     l.create('bar', [[4, 3, 2]])
     l.fence(3)
     expect(l.reassign('foo-0', [1, 2, 4])).toBe('NONE')
-    expect(l.partition('foo-0')).toMatchObject({ replicas: [1, 2, 4], isr: [1, 2, 4], leader: 1, leaderEpoch: 1, partitionEpoch: 2 })
+    expect(l.partition('foo-0')).toMatchObject({
+      replicas: [1, 2, 4],
+      isr: [1, 2, 4],
+      leader: 1,
+      leaderEpoch: 1,
+      partitionEpoch: 2,
+    })
     expect(l.reassign('foo-1', [1, 2, 3, 0])).toBe('NONE')
-    expect(l.partition('foo-1')).toMatchObject({ replicas: [1, 2, 3, 0], isr: [0, 1, 2], leader: 0, leaderEpoch: 0, partitionEpoch: 2 })
+    expect(l.partition('foo-1')).toMatchObject({
+      replicas: [1, 2, 3, 0],
+      isr: [0, 1, 2],
+      leader: 0,
+      leaderEpoch: 0,
+      partitionEpoch: 2,
+    })
     expect(l.reassign('foo-2', [5, 6, 7])).toBe('INVALID_REPLICA_ASSIGNMENT')
     expect(l.reassign('foo-2', [])).toBe('INVALID_REPLICA_ASSIGNMENT')
     expect(l.reassign('bar-0', [1, 2, 3, 4, 0])).toBe('NONE')
     expect(l.partition('bar-0')).toMatchObject({ replicas: [1, 2, 3, 4, 0], isr: [4, 2], addingReplicas: [0, 1] })
     expect(l.reassign('bar-0', null)).toBe('NONE')
-    expect(l.partition('bar-0')).toMatchObject({ replicas: [2, 3, 4], isr: [4, 2], leader: 4, leaderEpoch: 1, partitionEpoch: 3 })
+    expect(l.partition('bar-0')).toMatchObject({
+      replicas: [2, 3, 4],
+      isr: [4, 2],
+      leader: 4,
+      leaderEpoch: 1,
+      partitionEpoch: 3,
+    })
   })
 
   it('can be replaced by another that removes what the first one was adding', () => {
     const l = lab([0, 1, 2, 3, 4, 5])
     l.create('foo', [[0, 1]])
     l.reassign('foo-0', [2, 3])
-    expect(l.partition('foo-0')).toMatchObject({ replicas: [2, 3, 0, 1], addingReplicas: [2, 3], removingReplicas: [0, 1] })
+    expect(l.partition('foo-0')).toMatchObject({
+      replicas: [2, 3, 0, 1],
+      addingReplicas: [2, 3],
+      removingReplicas: [0, 1],
+    })
     expect(l.alterIsr('foo-0', [0, 1, 2])).toBe('NONE')
     expect(l.elect('preferred', 'foo-0')).toBe('NONE')
     expect(l.partition('foo-0').leader).toBe(2)

@@ -93,7 +93,10 @@ export class StateLab {
   // ── brokers ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Registers a broker; its epoch, or the error. */
-  register(broker: number, options: { incarnation?: string; previousEpoch?: number; rack?: string; logDirs?: string[] } = {}): number | string {
+  register(
+    broker: number,
+    options: { incarnation?: string; previousEpoch?: number; rack?: string; logDirs?: string[] } = {},
+  ): number | string {
     return this.decide(
       this.state.cluster.registerBroker(
         {
@@ -174,7 +177,11 @@ export class StateLab {
   // ── topics ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Creates a topic with these replicas a partition; the error's name, or NONE. */
-  create(name: string, assignments: readonly (readonly number[])[], configs: Readonly<Record<string, string>> = {}): string {
+  create(
+    name: string,
+    assignments: readonly (readonly number[])[],
+    configs: Readonly<Record<string, string>> = {},
+  ): string {
     return this.createTopic({
       name,
       numPartitions: -1,
@@ -204,7 +211,8 @@ export class StateLab {
 
   /** Leader, ISR and ELR as one line: `leader 1 isr 1,2 elr 3`. */
   show(name: string): string {
-    const { leader, isr, elr, lastKnownElr, leaderRecoveryState, addingReplicas, removingReplicas } = this.partition(name)
+    const { leader, isr, elr, lastKnownElr, leaderRecoveryState, addingReplicas, removingReplicas } =
+      this.partition(name)
     const parts = [`leader ${leader < 0 ? 'none' : leader}`, `isr ${isr.join(',') || 'none'}`]
     if (elr.length > 0) parts.push(`elr ${elr.join(',')}`)
     if (lastKnownElr.length > 0) parts.push(`last ${lastKnownElr.join(',')}`)
@@ -220,7 +228,11 @@ export class StateLab {
   alterIsr(
     name: string,
     isr: readonly number[],
-    options: { from?: number; version?: number; epochOf?: (broker: number) => number } & Partial<AlterPartitionRequestPartitionData> = {},
+    options: {
+      from?: number
+      version?: number
+      epochOf?: (broker: number) => number
+    } & Partial<AlterPartitionRequestPartitionData> = {},
   ): string {
     const { topic, index } = parsePartition(name) ?? { topic: name, index: 0 }
     const partition = this.partition(name)

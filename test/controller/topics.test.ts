@@ -13,31 +13,65 @@ const AUTO = { assignments: [], configs: [] }
 describe('CreateTopics', () => {
   it('needs unfenced brokers, as many registered ones as replicas, and makes everyone in sync who is active', () => {
     const l = new StateLab()
-    expect(l.createTopic({ name: 'foo', numPartitions: -1, replicationFactor: -1, ...AUTO })).toBe('INVALID_REPLICATION_FACTOR')
+    expect(l.createTopic({ name: 'foo', numPartitions: -1, replicationFactor: -1, ...AUTO })).toBe(
+      'INVALID_REPLICATION_FACTOR',
+    )
     l.register(0)
     l.register(1)
-    expect(l.createTopic({ name: 'foo', numPartitions: 1, replicationFactor: 2, ...AUTO })).toBe('INVALID_REPLICATION_FACTOR')
+    expect(l.createTopic({ name: 'foo', numPartitions: 1, replicationFactor: 2, ...AUTO })).toBe(
+      'INVALID_REPLICATION_FACTOR',
+    )
     l.unfence(0)
-    expect(l.createTopic({ name: 'foo', numPartitions: 1, replicationFactor: 3, ...AUTO })).toBe('INVALID_REPLICATION_FACTOR')
+    expect(l.createTopic({ name: 'foo', numPartitions: 1, replicationFactor: 3, ...AUTO })).toBe(
+      'INVALID_REPLICATION_FACTOR',
+    )
     expect(l.createTopic({ name: 'foo', numPartitions: 1, replicationFactor: 2, ...AUTO })).toBe('NONE')
-    expect(l.partition('foo-0')).toMatchObject({ replicas: [0, 1], isr: [0], leader: 0, leaderEpoch: 0, partitionEpoch: 0 })
+    expect(l.partition('foo-0')).toMatchObject({
+      replicas: [0, 1],
+      isr: [0],
+      leader: 0,
+      leaderEpoch: 0,
+      partitionEpoch: 0,
+    })
     expect(l.createTopic({ name: 'foo', numPartitions: 1, replicationFactor: 2, ...AUTO })).toBe('TOPIC_ALREADY_EXISTS')
   })
 
   it('writes the topic, its settings, then its partitions', () => {
     const l = new StateLab()
     l.start(0, 1)
-    expect(l.create('foo', [[0, 1], [1, 0]], { 'retention.ms': '1000' })).toBe('NONE')
-    expect(l.records.map((record) => record.type)).toEqual(['TopicRecord', 'ConfigRecord', 'PartitionRecord', 'PartitionRecord'])
+    expect(
+      l.create(
+        'foo',
+        [
+          [0, 1],
+          [1, 0],
+        ],
+        { 'retention.ms': '1000' },
+      ),
+    ).toBe('NONE')
+    expect(l.records.map((record) => record.type)).toEqual([
+      'TopicRecord',
+      'ConfigRecord',
+      'PartitionRecord',
+      'PartitionRecord',
+    ])
   })
 
   it('answers with the effective settings and where they come from', () => {
     const l = new StateLab({ config: { 'log.retention.hours': 1, 'min.insync.replicas': 2 } })
     l.start(0)
-    const topic = { name: 'foo', numPartitions: 1, replicationFactor: 1, assignments: [], configs: [{ name: 'segment.ms', value: '5' }] }
+    const topic = {
+      name: 'foo',
+      numPartitions: 1,
+      replicationFactor: 1,
+      assignments: [],
+      configs: [{ name: 'segment.ms', value: '5' }],
+    }
     const response = l.decide(createTopics(l.state, { topics: [topic], timeoutMs: 1, validateOnly: false }))
     if (typeof response === 'string') throw new Error(response)
-    const configs = new Map(response.topics[0]?.configs?.map((each) => [each.name, `${each.value} from ${each.configSource}`]))
+    const configs = new Map(
+      response.topics[0]?.configs?.map((each) => [each.name, `${each.value} from ${each.configSource}`]),
+    )
     expect(configs.get('segment.ms')).toBe('5 from 1')
     expect(configs.get('min.insync.replicas')).toBe('2 from 3')
     expect(configs.get('retention.ms')).toBe('3600000 from 4')
@@ -81,19 +115,27 @@ describe('CreateTopics', () => {
     l.start(0)
     l.register(1)
     const assignments = lists.map((brokerIds, partitionIndex) => ({ partitionIndex, brokerIds }))
-    expect(l.createTopic({ name: 'foo', numPartitions: -1, replicationFactor: -1, ...numbers, assignments, configs: [] })).toBe(error)
+    expect(
+      l.createTopic({ name: 'foo', numPartitions: -1, replicationFactor: -1, ...numbers, assignments, configs: [] }),
+    ).toBe(error)
   })
 
   it('wants partitions without gaps, and numbers that are positive', () => {
     const l = new StateLab()
     l.start(0)
     const assignments = [{ partitionIndex: 1, brokerIds: [0] }]
-    expect(l.createTopic({ name: 'foo', numPartitions: -1, replicationFactor: -1, assignments, configs: [] })).toBe('INVALID_REPLICA_ASSIGNMENT')
+    expect(l.createTopic({ name: 'foo', numPartitions: -1, replicationFactor: -1, assignments, configs: [] })).toBe(
+      'INVALID_REPLICA_ASSIGNMENT',
+    )
     expect(l.createTopic({ name: 'foo', numPartitions: 0, replicationFactor: 1, ...AUTO })).toBe('INVALID_PARTITIONS')
-    expect(l.createTopic({ name: 'foo', numPartitions: 1, replicationFactor: 0, ...AUTO })).toBe('INVALID_REPLICATION_FACTOR')
+    expect(l.createTopic({ name: 'foo', numPartitions: 1, replicationFactor: 0, ...AUTO })).toBe(
+      'INVALID_REPLICATION_FACTOR',
+    )
     expect(l.create('foo', [[0]], { 'no.such.setting': '1' })).toBe('INVALID_CONFIG')
     expect(l.create('foo', [[0]], { 'retention.ms': 'soon' })).toBe('INVALID_CONFIG')
-    expect(l.createTopic({ name: 'foo', numPartitions: 10_001, replicationFactor: 1, ...AUTO })).toBe('POLICY_VIOLATION')
+    expect(l.createTopic({ name: 'foo', numPartitions: 10_001, replicationFactor: 1, ...AUTO })).toBe(
+      'POLICY_VIOLATION',
+    )
   })
 })
 
@@ -124,7 +166,12 @@ describe('CreatePartitions', () => {
 
 describe('the placement of replicas', () => {
   const broker = (id: number, rack: string | null = null, fenced = false) => ({ id, rack, fenced })
-  const place = (brokers: ReturnType<typeof broker>[], partitions: number, factor: number, seed = 'x'): readonly (readonly number[])[] => {
+  const place = (
+    brokers: ReturnType<typeof broker>[],
+    partitions: number,
+    factor: number,
+    seed = 'x',
+  ): readonly (readonly number[])[] => {
     const placement = placeReplicas(brokers, partitions, factor, new Random(seed))
     if ('impossible' in placement) throw new Error(placement.impossible)
     return placement.assignments
@@ -132,9 +179,14 @@ describe('the placement of replicas', () => {
 
   it('is striped: every broker leads once and follows everywhere', () => {
     for (const seed of ['a', 'b', 'c']) {
-      const lists = place([0, 1, 2, 3].map((id) => broker(id)), 4, 4, seed)
-      expect(lists.map((list) => list[0]).toSorted()).toEqual([0, 1, 2, 3])
-      for (const list of lists) expect(list.toSorted()).toEqual([0, 1, 2, 3])
+      const lists = place(
+        [0, 1, 2, 3].map((id) => broker(id)),
+        4,
+        4,
+        seed,
+      )
+      expect(lists.map((list) => list[0] ?? -1).toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3])
+      for (const list of lists) expect(list.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3])
       const [first, second] = lists
       expect(second?.[0]).toBe(first?.[1])
     }
@@ -154,12 +206,20 @@ describe('the placement of replicas', () => {
       expect(list[0]).not.toBe(1)
       expect(list[2]).toBe(1)
     }
-    expect(place([broker(0), broker(1, null, true)], 3, 2)).toEqual([[0, 1], [0, 1], [0, 1]])
+    expect(place([broker(0), broker(1, null, true)], 3, 2)).toEqual([
+      [0, 1],
+      [0, 1],
+      [0, 1],
+    ])
   })
 
   it('is even over many partitions', () => {
     const leaders = new Map<number, number>()
-    for (const list of place([0, 1, 2, 3, 4].map((id) => broker(id)), 5 * 40, 3)) {
+    for (const list of place(
+      [0, 1, 2, 3, 4].map((id) => broker(id)),
+      5 * 40,
+      3,
+    )) {
       leaders.set(list[0] as number, (leaders.get(list[0] as number) ?? 0) + 1)
     }
     expect([...leaders.values()]).toEqual([40, 40, 40, 40, 40])
@@ -196,7 +256,9 @@ describe('settings', () => {
     l.create('foo', [[0]])
     const resource = { type: RESOURCE_TOPIC, name: 'foo' }
     const change = (name: string, operation: number, value: string): unknown => {
-      const results = l.decide(l.state.configs.incrementalAlterConfigs([{ resource, operations: [{ name, operation, value }] }]))
+      const results = l.decide(
+        l.state.configs.incrementalAlterConfigs([{ resource, operations: [{ name, operation, value }] }]),
+      )
       return typeof results === 'string' ? results : errorName(results[0]?.error.error ?? -1)
     }
     expect(change('cleanup.policy', 2, 'compact')).toBe('NONE')

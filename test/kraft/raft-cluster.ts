@@ -155,7 +155,12 @@ export class RaftCluster {
   boot(directoryId: string): Boot {
     return (env: Env) => {
       const id = nodeId(env.node) ?? -1
-      const settings = { requestTimeoutMs: 2_000, maxInFlight: 1, reconnectBackoffMaxMs: 500, wire: this.#options.wire ?? 'reference' }
+      const settings = {
+        requestTimeoutMs: 2_000,
+        maxInFlight: 1,
+        reconnectBackoffMaxMs: 500,
+        wire: this.#options.wire ?? 'reference',
+      }
       const requests = new RequestClient(env, { ...settings, clientId: `raft-client-${id}` })
       const bootstrapRequests = new RequestClient(env, { ...settings, clientId: `raft-client-${id}-bootstrap` })
       const client = new RaftClient<string>(env, {

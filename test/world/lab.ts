@@ -116,6 +116,22 @@ export function makeLab(seed = '1', options: WorldOptions = {}): Lab {
   return lab
 }
 
+/** b1 listens, p1 is connected to it: all settled at 10 ms. */
+export function connected(seed = '1', echo = false): { lab: Lab; connection: Connection } {
+  const lab = makeLab(seed)
+  lab.server('b1', { echo })
+  lab.add('p1')
+  const connection = lab.connect('p1', 'b1')
+  lab.until(10)
+  lab.news()
+  return { lab, connection }
+}
+
+/** Does something at a time, as an event of its own. */
+export function at(lab: Lab, ms: number, act: () => void): void {
+  lab.engine.schedule(ms * 1_000, act, undefined)
+}
+
 /** The whole trace as text, for golden conversations: `1.204 b1 net.held connection=1 to=p1 reason=loss ← 7`. */
 export function traceText(events: readonly TraceEvent[]): string {
   const lines = events.map((event) => {

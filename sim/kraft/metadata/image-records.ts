@@ -10,7 +10,13 @@ import type { BrokerImage, ControllerImage, MetadataImage, PartitionImage } from
 import { imageMetadataVersion, isElrEnabled } from './image.js'
 import type { MetadataVersion } from './metadata-version.js'
 import { METADATA_VERSION_FEATURE } from './metadata-version.js'
-import type { MetadataRecord, PartitionRecord, RegisterBrokerRecord, RegisterControllerRecord, Uuid } from './records.js'
+import type {
+  MetadataRecord,
+  PartitionRecord,
+  RegisterBrokerRecord,
+  RegisterControllerRecord,
+  Uuid,
+} from './records.js'
 import { configRecord, featureLevelRecord, RESOURCE_BROKER, RESOURCE_TOPIC, topicRecord } from './records.js'
 
 export function imageToRecords(image: MetadataImage): MetadataRecord[] {

@@ -243,5 +243,5 @@ function compareText(a: string, b: string): number {
 function knownDirectories(directories: readonly Uuid[], replicas: number): readonly Uuid[] {
   for (let i = 0; i < directories.length; i++) if (directories[i] !== MIGRATING_DIRECTORY) return directories
   if (directories.length === replicas) return directories
-  return new Array<Uuid>(replicas).fill(MIGRATING_DIRECTORY)
+  return Array.from({ length: replicas }, () => MIGRATING_DIRECTORY)
 }

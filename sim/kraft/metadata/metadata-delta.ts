@@ -86,7 +86,7 @@ export class TopicDelta {
     for (const [index, partition] of this.image.partitions) {
       if (!this.partitionChanges.has(index)) this.#clear(index, partition)
     }
-    for (const [index, partition] of [...this.partitionChanges]) this.#clear(index, partition)
+    for (const [index, partition] of this.partitionChanges) this.#clear(index, partition)
   }
 
   apply(): TopicImage {
@@ -195,7 +195,8 @@ export class MetadataDelta {
       const changes = this.#configChanges(key)
       for (const name of settings.keys()) if (!changes.has(name)) changes.set(name, null)
     }
-    for (const name of this.image.features.keys()) if (!this.changedFeatures.has(name)) this.changedFeatures.set(name, 0)
+    for (const name of this.image.features.keys())
+      if (!this.changedFeatures.has(name)) this.changedFeatures.set(name, 0)
   }
 
   /** True when some topic of this name was deleted, even if there is another one now. */
@@ -239,7 +240,8 @@ export class MetadataDelta {
         const before = topic.image.partitions.get(index)
         const local: LocalPartition = { topic: topic.name, topicId: topic.id, partition: index, image: partition }
         if (!partition.replicas.includes(broker)) {
-          if (before?.replicas.includes(broker)) deletes.push({ topic: topic.name, topicId: topic.id, partition: index })
+          if (before?.replicas.includes(broker))
+            deletes.push({ topic: topic.name, topicId: topic.id, partition: index })
         } else if (before?.partitionEpoch !== partition.partitionEpoch) {
           if (partition.leader !== broker) followers.push(local)
           else {
@@ -313,7 +315,11 @@ export class MetadataDelta {
   ): void {
     const changed = this.changedBrokers.get(id)
     const before = changed === undefined ? this.image.brokers.get(id) : changed
-    assert(before && before.epoch === epoch, 'metadata: change of an unknown broker', { id, epoch, known: before?.epoch })
+    assert(before && before.epoch === epoch, 'metadata: change of an unknown broker', {
+      id,
+      epoch,
+      known: before?.epoch,
+    })
     const after = mergeBroker(before, change)
     if (after !== before) this.changedBrokers.set(id, after)
   }

@@ -194,7 +194,11 @@ export class MetadataLoader {
         // What came before the transaction is not part of it and must be known to those who abort it.
         if (i > 0 || this.#pendingBytes > 0) {
           const aligned = i === 0
-          this.#publish(delta, delta.apply(this.#lastOffset, batch.epoch), this.#manifest('log', this.#pendingBytes, aligned))
+          this.#publish(
+            delta,
+            delta.apply(this.#lastOffset, batch.epoch),
+            this.#manifest('log', this.#pendingBytes, aligned),
+          )
         }
         delta = this.#pendingDelta = new MetadataDelta(this.#image)
         this.#pendingBytes = 0
@@ -242,7 +246,12 @@ function touchesTransaction(batch: MetadataBatch): boolean {
   return false
 }
 
-function replayAll(delta: MetadataDelta, records: readonly MetadataRecord[], offset: Offset, epoch: Epoch): MetadataDelta {
+function replayAll(
+  delta: MetadataDelta,
+  records: readonly MetadataRecord[],
+  offset: Offset,
+  epoch: Epoch,
+): MetadataDelta {
   for (const record of records) delta.replay(record, offset, epoch)
   return delta
 }

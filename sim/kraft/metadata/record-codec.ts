@@ -49,7 +49,7 @@ interface Schema {
   readonly tagged: readonly Field[]
 }
 
-function field(name: string, kind: Kind, since = 0, absent: unknown = undefined): Field {
+function field(name: string, kind: Kind, since = 0, absent?: unknown): Field {
   return { name, kind, since, absent }
 }
 

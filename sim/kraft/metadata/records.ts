@@ -272,7 +272,12 @@ export function featureLevelRecord(name: string, featureLevel: number): FeatureL
   return { type: 'FeatureLevelRecord', version: 0, name, featureLevel }
 }
 
-export function configRecord(resourceType: number, resourceName: string, name: string, value: string | null): ConfigRecord {
+export function configRecord(
+  resourceType: number,
+  resourceName: string,
+  name: string,
+  value: string | null,
+): ConfigRecord {
   return { type: 'ConfigRecord', version: 0, resourceType, resourceName, name, value }
 }
 

@@ -3,10 +3,11 @@
  *
  * After `metadata.log.max.record.bytes.between.snapshots` of log, or when something was committed after
  * `metadata.log.max.snapshot.interval.ms`, on the monotonic clock, since the latest snapshot read or written. Only at the end of a
- * batch. Writing happens as an event of its own (Kafka's own thread).
+ * batch. Writing happens as an event of its own (Kafka's own thread); a disk that refuses it is no reason to end, the log is still there.
  */
 
 import type { Env } from '../../kernel/env.js'
+import { DiskError } from '../../kernel/env.js'
 import type { Bytes, Millis } from '../../kernel/units.js'
 import type { MetadataImage } from './image.js'
 import type { MetadataDelta } from './metadata-delta.js'
@@ -42,7 +43,11 @@ export class SnapshotGenerator implements MetadataPublisher {
     this.#env.soon(() => {
       this.#scheduled = false
       this.#reset()
-      this.#options.write(image, manifest.timestamp)
+      try {
+        this.#options.write(image, manifest.timestamp)
+      } catch (error) {
+        if (!(error instanceof DiskError)) throw error
+      }
     })
   }
 

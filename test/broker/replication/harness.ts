@@ -153,6 +153,8 @@ export class TestCluster {
   /** Brokers that hear nothing of the controller, and what they missed. */
   readonly #cut = new Map<NodeId, Update[]>()
   readonly #metadataLatencyMs: Millis
+  /** One for what may wait for replication, one for the rest: a broker takes one request at a time from a connection. */
+  #producer: RequestClient | undefined
   #client: RequestClient | undefined
   #clientEnv: Env | undefined
 
@@ -166,7 +168,8 @@ export class TestCluster {
     if (options.watch !== false) this.engine.trace.watch('all', (event) => this.events.push(event))
     this.world.addNode('t1', (env) => {
       this.#clientEnv = env
-      this.#client = new RequestClient(env, { clientId: 't1', requestTimeoutMs: 30_000 })
+      this.#producer = new RequestClient(env, { clientId: 't1-producer', requestTimeoutMs: 60_000 })
+      this.#client = new RequestClient(env, { clientId: 't1', requestTimeoutMs: 60_000 })
       return { stop: (done) => done() }
     })
     this.world.start('t1')
@@ -264,7 +267,8 @@ export class TestCluster {
       if (result.ok) call.response = result.response
       else call.failed = result.reason
     }
-    this.#client?.send(`b${to}`, api, body, done, options)
+    const client = api === 'Produce' ? this.#producer : this.#client
+    client?.send(`b${to}`, api, body, done, options)
     return call
   }
 

@@ -11,7 +11,13 @@ import { MetadataDelta } from '../../../sim/kraft/metadata/metadata-delta.js'
 import type { LoaderManifest } from '../../../sim/kraft/metadata/metadata-loader.js'
 import { MetadataLoader } from '../../../sim/kraft/metadata/metadata-loader.js'
 import type { MetadataBatch, MetadataRecord } from '../../../sim/kraft/metadata/records.js'
-import { configRecord, featureLevelRecord, NO_OP_RECORD, partitionChange, topicRecord } from '../../../sim/kraft/metadata/records.js'
+import {
+  configRecord,
+  featureLevelRecord,
+  NO_OP_RECORD,
+  partitionChange,
+  topicRecord,
+} from '../../../sim/kraft/metadata/records.js'
 import { SnapshotGenerator } from '../../../sim/kraft/metadata/snapshot-generator.js'
 
 const FOO = 'FoovTZPcSFmvAjV8Ib8nIw'
@@ -59,7 +65,15 @@ const CLUSTER: readonly MetadataRecord[] = [
   featureLevelRecord('eligible.leader.replicas.version', 1),
   broker(1, 0),
   broker(2, 1),
-  { type: 'BrokerRegistrationChangeRecord', version: 2, brokerId: 1, brokerEpoch: 0, fenced: -1, inControlledShutdown: 0, logDirs: [] },
+  {
+    type: 'BrokerRegistrationChangeRecord',
+    version: 2,
+    brokerId: 1,
+    brokerEpoch: 0,
+    fenced: -1,
+    inControlledShutdown: 0,
+    logDirs: [],
+  },
   topicRecord('foo', FOO),
   partition(FOO, 0, [1, 2]),
   partition(FOO, 1, [2, 1]),
@@ -79,7 +93,13 @@ const IMAGE = apply(EMPTY_IMAGE, CLUSTER)
 
 describe('an image', () => {
   it('holds what the records say', () => {
-    expect(IMAGE.topicsByName.get('foo')?.partitions.get(0)).toMatchObject({ isr: [1], elr: [2], leader: 1, leaderEpoch: 0, partitionEpoch: 1 })
+    expect(IMAGE.topicsByName.get('foo')?.partitions.get(0)).toMatchObject({
+      isr: [1],
+      elr: [2],
+      leader: 1,
+      leaderEpoch: 0,
+      partitionEpoch: 1,
+    })
     expect(IMAGE.brokers.get(1)).toMatchObject({ fenced: false, host: 'b1', port: 9092, epoch: 0 })
     expect(IMAGE.brokers.get(2)).toMatchObject({ fenced: true })
     expect(IMAGE.configs.get('topic:foo')?.get('retention.ms')).toBe('5')
@@ -108,7 +128,11 @@ describe('an image', () => {
 describe('a delta', () => {
   it('knows a topic that was deleted and created again under its name', () => {
     const delta = new MetadataDelta(IMAGE)
-    for (const record of [{ type: 'RemoveTopicRecord', version: 0, topicId: FOO }, topicRecord('foo', BAR), partition(BAR, 0, [1])] as const) {
+    for (const record of [
+      { type: 'RemoveTopicRecord', version: 0, topicId: FOO },
+      topicRecord('foo', BAR),
+      partition(BAR, 0, [1]),
+    ] as const) {
       delta.replay(record, 20, 1)
     }
     expect([...delta.deletedTopicIds]).toEqual([FOO])
@@ -123,7 +147,12 @@ describe('a delta', () => {
 
   it('leaves no trace of a topic created and deleted within it', () => {
     const delta = new MetadataDelta(EMPTY_IMAGE)
-    for (const record of [topicRecord('foo', FOO), partition(FOO, 0, [1]), configRecord(2, 'foo', 'a', 'b'), { type: 'RemoveTopicRecord', version: 0, topicId: FOO }] as const) {
+    for (const record of [
+      topicRecord('foo', FOO),
+      partition(FOO, 0, [1]),
+      configRecord(2, 'foo', 'a', 'b'),
+      { type: 'RemoveTopicRecord', version: 0, topicId: FOO },
+    ] as const) {
       delta.replay(record, 1, 1)
     }
     expect([delta.changedTopics.size, delta.deletedTopicIds.size]).toEqual([0, 0])
@@ -147,7 +176,8 @@ describe('a delta', () => {
 
   it('of a snapshot removes what the snapshot does not name', () => {
     const delta = new MetadataDelta(IMAGE)
-    for (const record of [featureLevelRecord('metadata.version', 27), topicRecord('bar', BAR), partition(BAR, 0, [1])]) delta.replay(record, 30, 1)
+    for (const record of [featureLevelRecord('metadata.version', 27), topicRecord('bar', BAR), partition(BAR, 0, [1])])
+      delta.replay(record, 30, 1)
     delta.finishSnapshot()
     const image = delta.apply()
     expect([...image.topicsByName.keys()]).toEqual(['bar'])
@@ -155,14 +185,21 @@ describe('a delta', () => {
   })
 
   it('empties the ELR of topics that are there, deleted ones aside', () => {
-    const image = apply(IMAGE, [topicRecord('bar', BAR), partition(BAR, 0, [1, 2]), partitionChange(BAR, 0, 2, { isr: [1], eligibleLeaderReplicas: [2] })])
+    const image = apply(IMAGE, [
+      topicRecord('bar', BAR),
+      partition(BAR, 0, [1, 2]),
+      partitionChange(BAR, 0, 2, { isr: [1], eligibleLeaderReplicas: [2] }),
+    ])
     const next = apply(image, [{ type: 'ClearElrRecord', version: 0, topicName: '' }])
     expect(next.topicsById.get(FOO)?.partitions.get(0)).toMatchObject({ elr: [], partitionEpoch: 2, leaderEpoch: 0 })
     expect(next.topicsById.get(FOO)?.partitions.get(1)).toBe(image.topicsById.get(FOO)?.partitions.get(1))
     expect(next.topicsById.get(BAR)?.partitions.get(0)?.elr).toEqual([])
     const one = apply(image, [{ type: 'ClearElrRecord', version: 0, topicName: 'bar' }])
     expect(one.topicsById.get(FOO)).toBe(image.topicsById.get(FOO))
-    const gone = apply(image, [{ type: 'RemoveTopicRecord', version: 0, topicId: FOO }, { type: 'ClearElrRecord', version: 0, topicName: '' }])
+    const gone = apply(image, [
+      { type: 'RemoveTopicRecord', version: 0, topicId: FOO },
+      { type: 'ClearElrRecord', version: 0, topicName: '' },
+    ])
     expect([...gone.topicsById.keys()]).toEqual([BAR])
   })
 })
@@ -177,7 +214,8 @@ class Node {
 
   constructor() {
     const env = {
-      emit: (type: string, data: Events['metadata.replay']) => (type === 'metadata.replay' ? this.replays.push(data) : 0),
+      emit: (type: string, data: Events['metadata.replay']) =>
+        type === 'metadata.replay' ? this.replays.push(data) : 0,
       soon: (fire: () => void) => this.engine.schedule(this.engine.now, fire, undefined),
       clock: { monotonicMs: () => this.engine.now / 1_000, wallMs: () => 0 },
     } as unknown as Env
@@ -234,7 +272,8 @@ describe('the loader', () => {
   it('shares images with other nodes that replay the same records, control batches between them or not', () => {
     const [a, b] = [new Node(), new Node()]
     for (const records of [CLUSTER, [], [NO_OP_RECORD], [], [topicRecord('bar', BAR), partition(BAR, 0, [1])]]) {
-      for (const node of [a, b]) node.commit(node.batch(records.length === 0 ? [] : records, Math.max(1, records.length)))
+      for (const node of [a, b])
+        node.commit(node.batch(records.length === 0 ? [] : records, Math.max(1, records.length)))
     }
     expect(a.loader.image).toBe(b.loader.image)
     expect(a.replays.map((each) => each.digest)).toEqual(b.replays.map((each) => each.digest))
@@ -296,7 +335,13 @@ describe('the snapshot generator', () => {
   function generator(maxBytes: number, maxIntervalMs: number): { node: Node; written: [number, number][] } {
     const node = new Node()
     const written: [number, number][] = []
-    node.loader.install(new SnapshotGenerator(node.env, { maxBytes, maxIntervalMs, write: (image, at) => written.push([image.offset, at]) }))
+    node.loader.install(
+      new SnapshotGenerator(node.env, {
+        maxBytes,
+        maxIntervalMs,
+        write: (image, at) => written.push([image.offset, at]),
+      }),
+    )
     node.commit(node.batch(CLUSTER))
     return { node, written }
   }

@@ -2,13 +2,16 @@
 
 import { describe, expect, it } from 'vitest'
 import { Random } from '../../../sim/kernel/random.js'
-import {
-  decodeMetadataRecord,
-  digestRecords,
-  encodeMetadataRecord,
-} from '../../../sim/kraft/metadata/record-codec.js'
+import { decodeMetadataRecord, digestRecords, encodeMetadataRecord } from '../../../sim/kraft/metadata/record-codec.js'
 import type { MetadataRecord } from '../../../sim/kraft/metadata/records.js'
-import { configRecord, featureLevelRecord, NO_OP_RECORD, partitionChange, topicRecord, ZERO_UUID } from '../../../sim/kraft/metadata/records.js'
+import {
+  configRecord,
+  featureLevelRecord,
+  NO_OP_RECORD,
+  partitionChange,
+  topicRecord,
+  ZERO_UUID,
+} from '../../../sim/kraft/metadata/records.js'
 import { MalformedBytes } from '../../../sim/wire/primitives.js'
 
 function hex(record: MetadataRecord): string {
@@ -26,7 +29,11 @@ const VECTORS: readonly (readonly [string, MetadataRecord, string])[] = [
   ['NoOpRecord', NO_OP_RECORD, '01 14 00 00'],
   ['TopicRecord', topicRecord('foo', UUID), `01 02 00 04 666f6f ${UUID_HEX} 00`],
   ['RemoveTopicRecord', { type: 'RemoveTopicRecord', version: 0, topicId: UUID }, `01 09 00 ${UUID_HEX} 00`],
-  ['FeatureLevelRecord', featureLevelRecord('metadata.version', 27), '01 0c 00 11 6d657461646174612e76657273696f6e 001b 00'],
+  [
+    'FeatureLevelRecord',
+    featureLevelRecord('metadata.version', 27),
+    '01 0c 00 11 6d657461646174612e76657273696f6e 001b 00',
+  ],
   ['ConfigRecord', configRecord(2, 'foo', 'a', '1'), '01 04 00 02 04 666f6f 02 61 02 31 00'],
   ['ConfigRecord that deletes', configRecord(4, '', 'a', null), '01 04 00 04 01 02 61 00 00'],
   ['BeginTransactionRecord', { type: 'BeginTransactionRecord', version: 0, name: 'b' }, '01 17 00 01 00 02 02 62'],
@@ -40,17 +47,27 @@ const VECTORS: readonly (readonly [string, MetadataRecord, string])[] = [
   ],
   [
     'BrokerRegistrationChangeRecord version 1',
-    { type: 'BrokerRegistrationChangeRecord', version: 1, brokerId: 1, brokerEpoch: 5, fenced: -1, inControlledShutdown: 1, logDirs: [] },
+    {
+      type: 'BrokerRegistrationChangeRecord',
+      version: 1,
+      brokerId: 1,
+      brokerEpoch: 5,
+      fenced: -1,
+      inControlledShutdown: 1,
+      logDirs: [],
+    },
     '01 11 01 00000001 0000000000000005 02 00 01 ff 01 01 01',
   ],
-  [
-    'PartitionChangeRecord of nothing',
-    partitionChange(UUID, 3, 2, {}),
-    `01 05 02 00000003 ${UUID_HEX} 00`,
-  ],
+  ['PartitionChangeRecord of nothing', partitionChange(UUID, 3, 2, {}), `01 05 02 00000003 ${UUID_HEX} 00`],
   [
     'PartitionChangeRecord with tags out of declaration order',
-    partitionChange(UUID, 0, 2, { isr: [1, 2], leader: 1, leaderRecoveryState: 0, directories: [UUID], eligibleLeaderReplicas: [] }),
+    partitionChange(UUID, 0, 2, {
+      isr: [1, 2],
+      leader: 1,
+      leaderRecoveryState: 0,
+      directories: [UUID],
+      eligibleLeaderReplicas: [],
+    }),
     `01 05 02 00000000 ${UUID_HEX} 05 00 09 03 00000001 00000002 01 04 00000001 05 01 00 06 01 01 08 11 02 ${UUID_HEX}`,
   ],
   [
@@ -142,7 +159,8 @@ describe('a metadata record', () => {
 
   it('survives any values of a partition change', () => {
     const random = new Random('changes')
-    const list = (): number[] | null => (random.chance(0.5) ? null : Array.from({ length: random.int(4) }, () => random.int(100)))
+    const list = (): number[] | null =>
+      random.chance(0.5) ? null : Array.from({ length: random.int(4) }, () => random.int(100))
     for (let i = 0; i < 200; i++) {
       const record = partitionChange(random.uuid(), random.int(1000), 2, {
         isr: list(),
