@@ -182,6 +182,7 @@ export class Cluster {
       features: featureLevels(this.spec),
       nowMs: this.clock(name).wallMs(),
     })
+    this.disk(name).settle()
   }
 
   #voters(): { id: number; node: NodeName; directoryId: string }[] {

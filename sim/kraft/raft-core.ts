@@ -103,6 +103,8 @@ export class RaftCore<T> implements QuorumContext {
   readonly #bootstrapRequests: RequestClient
   readonly #thread: RaftThread<RaftMessage>
   #state: EpochState | undefined
+  /** Of the present state; made once, as every message asks for it. */
+  #leader: LeaderAndEpoch = { leaderId: NO_LEADER_ID, epoch: 0 }
   #uncommitted: UncommittedBatch<T>[] = []
   #correlation = 0
 
@@ -146,11 +148,11 @@ export class RaftCore<T> implements QuorumContext {
 
   /** -1 for none. */
   get leaderId(): NodeId {
-    return electionOf(this.state, this.local).leaderId
+    return this.#leader.leaderId
   }
 
   get leader(): LeaderAndEpoch {
-    return { leaderId: this.leaderId, epoch: this.epoch }
+    return this.#leader
   }
 
   get highWatermark(): Offset {
@@ -292,8 +294,9 @@ export class RaftCore<T> implements QuorumContext {
     const from = this.#state
     if (durable) yield* writeQuorumState(this.env.disk, electionOf(to, this.local))
     if (from?.name === 'leader') this.accumulator = undefined
-    this.#state = to
     const { epoch, leaderId } = electionOf(to, this.local)
+    this.#state = to
+    this.#leader = { leaderId, epoch }
     this.env.emit('quorum.state', { from: from?.name ?? 'none', to: to.name, epoch, leader: leaderId, reason })
   }
 

@@ -82,13 +82,14 @@ export class RaftThread<M> {
 
   *#main(before: Blocking, program: RaftProgram<M>): Blocking {
     yield* before
+    const sleep = this.#sleep
     let idleTurns = 0
     for (;;) {
       const timeoutMs = yield* program.poll()
       if (timeoutMs === 'stop') return
       if (this.#head === this.#queue.length && this.#wakeups === 0 && timeoutMs > 0) {
         this.#deadlineMs = timeoutMs === LONG_MAX ? LONG_MAX : this.#env.clock.monotonicMs() + timeoutMs
-        yield this.#sleep
+        yield sleep
       }
       if (this.#head < this.#queue.length) {
         idleTurns = 0

@@ -1,7 +1,7 @@
 /**
  * `acked-records-survive` (Jepsen's lost-write): a record whose producer was told that it is written stays in the log of every later leader.
  *
- * Judged when a replica takes up leadership (everything acknowledged must be in its log), when an acknowledgement arrives after leadership
+ * Judged when a replica that serves takes up leadership (everything acknowledged must be in its log), when an acknowledgement arrives after leadership
  * moved on, when a leader truncates, and at the end. Each replica's log is compared with the acknowledgements once; what was
  * verified is looked at again only below a truncation. Records below the log start were deleted on purpose and are not lost.
  */
@@ -13,6 +13,7 @@ import { Findings } from './findings.js'
 import type { LogModel, ReplicaLog } from './log-model.js'
 import type { Oracle, OracleReport } from './oracle.js'
 import type { PromiseKeeper } from './promises.js'
+import type { Serving } from './serving.js'
 
 interface Acked {
   readonly id: string
@@ -30,8 +31,6 @@ interface PartitionState {
   readonly acked: Acked[]
   leader: NodeName | undefined
   epoch: Epoch
-  /** The leader's process ended: it serves nobody before the controller elects again, whatever it believes when it is back. */
-  retired: boolean
   /** Sequence of the event by which the leader took up its role. */
   since: number
   /** Node → acknowledgements (by index in `acked`) that its log was found to hold, and the truncations seen then. */
@@ -40,31 +39,35 @@ interface PartitionState {
 
 export class AckedRecords implements Oracle {
   readonly name = 'acked-records-survive'
-  readonly watches: readonly EventType[] = ['produce.acked', 'replica.leader', 'log.truncate', 'node.down']
+  readonly watches: readonly EventType[] = ['produce.acked', 'replica.leader', 'log.truncate', 'broker.state']
   readonly #findings = new Findings(this.name)
   readonly #partitions = new Map<string, PartitionState>()
   readonly #logs: LogModel
   readonly #promises: PromiseKeeper
+  readonly #serving: Serving
 
-  constructor(logs: LogModel, promises: PromiseKeeper) {
+  constructor(logs: LogModel, promises: PromiseKeeper, serving: Serving) {
     this.#logs = logs
+    this.#serving = serving
     this.#promises = promises
   }
 
   observe(event: TraceEvent): void {
     if (event.type === 'produce.acked') this.#acked(event)
     else if (event.type === 'replica.leader') this.#leads(event)
-    else if (event.type === 'node.down') {
-      for (const state of this.#partitions.values()) if (state.leader === event.node) state.retired = true
-    } else if (event.type === 'log.truncate') {
+    else if (event.type === 'log.truncate') {
       const state = this.#partitions.get(event.data.partition)
-      if (state?.leader === event.node && !state.retired) this.#verify(event.data.partition, state, event.seq, event.time)
+      if (state?.leader === event.node) this.#verify(event.data.partition, state, event.seq, event.time)
+    } else if (event.type === 'broker.state' && event.data.to === 'RUNNING') {
+      for (const [partition, state] of this.#partitions) {
+        if (state.leader === event.node) this.#verify(partition, state, event.seq, event.time)
+      }
     }
   }
 
   finish(end: { time: number; lastSequence: number }): OracleReport {
     for (const [partition, state] of this.#partitions) {
-      if (state.leader !== undefined && !state.retired) this.#verify(partition, state, end.lastSequence, end.time)
+      if (state.leader !== undefined) this.#verify(partition, state, end.lastSequence, end.time)
     }
     return this.#findings.report()
   }
@@ -76,14 +79,12 @@ export class AckedRecords implements Oracle {
     const record: Acked = { id, offset, crc, acks, seq: event.seq, time: event.time, client: event.node, lost: false }
     const at = insert(state.acked, record)
     for (const verified of state.verified.values()) verified.upTo = Math.min(verified.upTo, at)
-    if (state.leader !== undefined && !state.retired) this.#verify(partition, state, state.since, event.time)
+    if (state.leader !== undefined) this.#verify(partition, state, state.since, event.time)
   }
 
   #leads(event: EventOf<'replica.leader'>): void {
     const state = this.#state(event.data.partition)
     if (event.data.leaderEpoch < state.epoch) return // a deposed leader that has not heard
-    if (event.data.leaderEpoch === state.epoch && state.retired) return // back from a crash, and not elected again yet
-    state.retired = false
     state.leader = event.node
     state.epoch = event.data.leaderEpoch
     state.since = event.seq
@@ -93,6 +94,7 @@ export class AckedRecords implements Oracle {
   /** Compares what the leader's log holds with what was acknowledged, from where it was last known to agree. */
   #verify(partition: string, state: PartitionState, decisive: number, time: number): void {
     const leader = state.leader as NodeName
+    if (!this.#serving.has(leader)) return
     const log = this.#logs.log(leader, partition)
     let verified = state.verified.get(leader)
     if (verified === undefined) state.verified.set(leader, (verified = { upTo: 0, truncations: log.truncations }))
@@ -119,7 +121,7 @@ export class AckedRecords implements Oracle {
   #state(partition: string): PartitionState {
     let state = this.#partitions.get(partition)
     if (state === undefined) {
-      state = { acked: [], leader: undefined, epoch: -1, retired: false, since: 0, verified: new Map() }
+      state = { acked: [], leader: undefined, epoch: -1, since: 0, verified: new Map() }
       this.#partitions.set(partition, state)
     }
     return state

@@ -15,6 +15,7 @@ import type { Entry, LogModel, ReplicaLog } from './log-model.js'
 import type { Oracle, OracleReport } from './oracle.js'
 import type { PromiseKeeper } from './promises.js'
 import { RecordOrder } from './record-order.js'
+import type { Serving } from './serving.js'
 
 interface Committed {
   readonly entries: Entry[]
@@ -27,13 +28,16 @@ interface Committed {
   isr: readonly NodeId[]
   /** Highest epoch in which a replica took up leadership. */
   ledEpoch: Epoch
+  leader: NodeName | undefined
+  /** The leader of this epoch was found to hold what it must. */
+  judged: boolean
   /** The acting leader's last high watermark and epoch. */
   readonly leaderHw: Map<NodeName, { hw: Offset; epoch: Epoch }>
 }
 
 export class CommittedLog implements Oracle {
   readonly name = 'log-matching'
-  readonly watches: readonly EventType[] = ['hw.advance', 'hw.set', 'quorum.hw', 'replica.leader', 'isr.committed', 'quorum.state', 'log.deleted', 'controller.topic']
+  readonly watches: readonly EventType[] = ['hw.advance', 'hw.set', 'quorum.hw', 'replica.leader', 'isr.committed', 'quorum.state', 'broker.state', 'controller.topic']
   readonly highWatermark = new Findings('high-watermark-monotonic')
   readonly isrHasCommitted = new Findings('isr-has-committed')
   readonly order: RecordOrder
@@ -41,9 +45,11 @@ export class CommittedLog implements Oracle {
   readonly #partitions = new Map<string, Committed>()
   readonly #logs: LogModel
   readonly #promises: PromiseKeeper
+  readonly #serving: Serving
 
-  constructor(logs: LogModel, promises: PromiseKeeper) {
+  constructor(logs: LogModel, promises: PromiseKeeper, serving: Serving) {
     this.#logs = logs
+    this.#serving = serving
     this.#promises = promises
     this.order = new RecordOrder(promises)
   }
@@ -62,6 +68,9 @@ export class CommittedLog implements Oracle {
         break
       case 'replica.leader':
         this.#takesUp(event)
+        break
+      case 'broker.state':
+        for (const [partition, state] of this.#partitions) if (state.leader === event.node) this.#judge(state, partition, event)
         break
       case 'quorum.state':
         if (event.data.to === 'leader') this.#leads(event.node, QUORUM_PARTITION, event)
@@ -110,14 +119,22 @@ export class CommittedLog implements Oracle {
     state.matched.set(node, { upTo: Math.max(from, Math.min(to, log.logEnd)), truncations: log.truncations })
   }
 
-  /** A process that is back from a crash in the epoch in which it led serves nobody before it is elected again. */
+  /** Judged once the broker serves: a process that is back from a crash may be deposed before it ever does. */
   #takesUp(event: EventOf<'replica.leader'>): void {
     const { partition, leaderEpoch, isr } = event.data
     const state = this.#state(partition)
     state.isr = isr
     if (leaderEpoch <= state.ledEpoch) return
     state.ledEpoch = leaderEpoch
-    this.#leads(event.node, partition, event)
+    state.leader = event.node
+    state.judged = false
+    this.#judge(state, partition, event)
+  }
+
+  #judge(state: Committed, partition: string, event: TraceEvent): void {
+    if (state.judged || state.leader === undefined || !this.#serving.has(state.leader)) return
+    state.judged = true
+    this.#leads(state.leader, partition, event)
   }
 
   /** A new leader must hold everything committed. */
@@ -194,7 +211,7 @@ export class CommittedLog implements Oracle {
   #state(partition: string): Committed {
     let state = this.#partitions.get(partition)
     if (state === undefined) {
-      state = { entries: [], end: 0, seq: 0, matched: new Map(), isr: [], ledEpoch: -1, leaderHw: new Map() }
+      state = { entries: [], end: 0, seq: 0, matched: new Map(), isr: [], ledEpoch: -1, leader: undefined, judged: false, leaderHw: new Map() }
       this.#partitions.set(partition, state)
     }
     return state

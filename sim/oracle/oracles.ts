@@ -13,6 +13,7 @@ import { MetadataConsistent } from './metadata.js'
 import type { Oracle, OracleReport, Promises, RunEnd } from './oracle.js'
 import { PROMISE_EVENTS, PromiseKeeper } from './promises.js'
 import { Reads } from './reads.js'
+import { Serving, SERVING_EVENTS } from './serving.js'
 
 /** Every promise that is judged, in order of importance. */
 export const ORACLE_NAMES: readonly string[] = [
@@ -38,14 +39,15 @@ export class Oracles {
   readonly #oracles: readonly Oracle[]
   readonly #byType = new Map<EventType, Oracle[]>()
   readonly #logs = new LogModel()
+  readonly #serving = new Serving()
   readonly #promises: PromiseKeeper
   readonly #reports: (end: RunEnd) => OracleReport[]
 
   constructor(promises: Promises) {
     const keeper = new PromiseKeeper(promises)
     this.#promises = keeper
-    const acked = new AckedRecords(this.#logs, keeper)
-    const committed = new CommittedLog(this.#logs, keeper)
+    const acked = new AckedRecords(this.#logs, keeper, this.#serving)
+    const committed = new CommittedLog(this.#logs, keeper, this.#serving)
     const leadership = new Leadership(keeper)
     const metadata = new MetadataConsistent()
     const reads = new Reads(this.#logs, keeper)
@@ -76,7 +78,7 @@ export class Oracles {
 
   /** Follows a run from its first event. */
   attach(trace: Trace): void {
-    const types = new Set<EventType>([...LOG_MODEL_EVENTS, ...PROMISE_EVENTS, ...this.#byType.keys()])
+    const types = new Set<EventType>([...LOG_MODEL_EVENTS, ...PROMISE_EVENTS, ...SERVING_EVENTS, ...this.#byType.keys()])
     trace.watch([...types], (event) => this.#observe(event))
   }
 
@@ -89,6 +91,7 @@ export class Oracles {
   #observe(event: TraceEvent): void {
     // The models first: oracles judge the state that the event leads to.
     this.#promises.observe(event)
+    this.#serving.observe(event)
     this.#logs.observe(event)
     const oracles = this.#byType.get(event.type)
     if (oracles !== undefined) for (let i = 0; i < oracles.length; i++) (oracles[i] as Oracle).observe(event)

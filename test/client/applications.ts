@@ -7,9 +7,10 @@ import { parseConsumerConfig } from '../../sim/client/consumer-config.js'
 import { Producer, type ProducerRecord } from '../../sim/client/producer.js'
 import { parseProducerConfig } from '../../sim/client/producer-config.js'
 import { encode, idOf } from '../../sim/client/workload-record.js'
+import { assert } from '../../sim/kernel/errors.js'
 import { parsePartition } from '../../sim/kernel/names.js'
 import { RecordBatch } from '../../sim/wire/record-batch.js'
-import { endOffset, type FakePartition, type Lab } from './lab.js'
+import { endOffset, Lab, type FakePartition, type FakeTopic } from './lab.js'
 
 export interface ProducingApp {
   readonly producer: Producer
@@ -45,6 +46,45 @@ export function producing(
     outcome: (number) => outcomes[number] as string,
     outcomes: () => [...outcomes],
   }
+}
+
+/** A lab with topic `orders`, and a producer without idempotence that has written a record to each partition. */
+export function plain(
+  config: Record<string, unknown> = {},
+  brokers = 1,
+  partitions = 1,
+): { lab: Lab; app: ProducingApp; orders: FakeTopic } {
+  const lab = new Lab(brokers)
+  const orders = lab.topic('orders', partitions)
+  const app = producing(lab, { 'enable.idempotence': false, 'linger.ms': 0, ...config })
+  for (let i = 0; i < partitions; i++) app.send({ partition: i })
+  app.producer.flush(() => {})
+  lab.until(50)
+  for (let i = 0; i < partitions; i++)
+    assert(app.outcome(i) === `orders-${i}@0`, 'plain: first record', { outcome: app.outcome(i) })
+  lab.conversation()
+  return { lab, app, orders }
+}
+
+/** A lab with topic `orders`, its partitions led by b1 unless said otherwise. */
+export function labWithOrders(
+  partitions = 1,
+  brokers = 1,
+  leaders: readonly number[] = Array(partitions).fill(1),
+): Lab {
+  const lab = new Lab(brokers)
+  lab.topic('orders', partitions, leaders)
+  return lab
+}
+
+/** All partitions of `orders`. */
+export function everyPartition(partitions: number): Assignment[] {
+  return Array.from({ length: partitions }, (_, index) => ({ topic: 'orders', index }))
+}
+
+/** What consumers told of their positions, as `orders-0 5→2 truncated`. */
+export function positions(lab: Lab): string[] {
+  return lab.of('consume.position').map(({ data }) => `${data.partition} ${data.from}→${data.to} ${data.reason}`)
 }
 
 export interface ConsumingApp {

@@ -2,23 +2,11 @@
 
 import { describe, expect, it } from 'vitest'
 import { encode } from '../../sim/client/workload-record.js'
-import { UsageError } from '../../sim/kernel/errors.js'
 import { endTransactionMarkerBatch } from '../../sim/wire/control-record.js'
 import { Errors } from '../../sim/wire/errors.js'
 import { RecordBatch } from '../../sim/wire/record-batch.js'
-import { consuming, fill, indexOf } from './applications.js'
-import { answerFetch, fetchAnswer, Lab, type FakePartition, must } from './lab.js'
-
-/** A lab with topic `orders`, its partitions led by b1 unless said otherwise. */
-function lab(partitions = 1, brokers = 1, leaders: readonly number[] = Array(partitions).fill(1)): Lab {
-  const made = new Lab(brokers)
-  made.topic('orders', partitions, leaders)
-  return made
-}
-
-const all = (partitions: number) => Array.from({ length: partitions }, (_, index) => ({ topic: 'orders', index }))
-const positions = (of: Lab): string[] =>
-  of.of('consume.position').map(({ data }) => `${data.partition} ${data.from}→${data.to} ${data.reason}`)
+import { consuming, everyPartition, fill, labWithOrders, positions } from './applications.js'
+import { answerFetch, fetchAnswer, must, type FakePartition, type Lab } from './lab.js'
 
 describe('an error of a fetch', () => {
   it.each([
@@ -31,7 +19,7 @@ describe('an error of a fetch', () => {
     'UNKNOWN_TOPIC_ID',
     'INCONSISTENT_TOPIC_ID',
   ] as const)('%s asks for new metadata and goes on', (name) => {
-    const it = lab()
+    const it = labWithOrders()
     fill(it.partition('orders-0'), 1)
     it.next('Fetch', (request) => answerFetch(request, 0, { errorCode: Errors[name] }))
     const app = consuming(it, { 'auto.offset.reset': 'earliest' })
@@ -42,7 +30,7 @@ describe('an error of a fetch', () => {
   })
 
   it.each(['UNKNOWN_LEADER_EPOCH', 'UNKNOWN_SERVER_ERROR'] as const)('%s is tried again', (name) => {
-    const it = lab()
+    const it = labWithOrders()
     fill(it.partition('orders-0'), 1)
     it.next('Fetch', (request) => answerFetch(request, 0, { errorCode: Errors[name] }))
     const app = consuming(it, { 'auto.offset.reset': 'earliest' })
@@ -52,7 +40,7 @@ describe('an error of a fetch', () => {
 
   it('CORRUPT_MESSAGE and others are for the application', () => {
     for (const name of ['CORRUPT_MESSAGE', 'TOPIC_AUTHORIZATION_FAILED'] as const) {
-      const it = lab()
+      const it = labWithOrders()
       it.next('Fetch', (request) => answerFetch(request, 0, { errorCode: Errors[name] }))
       const app = consuming(it)
       it.until(50)
@@ -62,7 +50,7 @@ describe('an error of a fetch', () => {
   })
 
   it('a lost connection is followed by another, with a full request', () => {
-    const it = lab()
+    const it = labWithOrders()
     fill(it.partition('orders-0'), 1)
     it.next('Fetch', (request) => request.closeConnection())
     const app = consuming(it, { 'auto.offset.reset': 'earliest' })
@@ -77,7 +65,7 @@ describe('an error of a fetch', () => {
   })
 
   it('in one partition leaves the others alone', () => {
-    const it = lab(2)
+    const it = labWithOrders(2)
     fill(it.partition('orders-1'), 1)
     it.next('Fetch', (request) =>
       request.respond({
@@ -97,7 +85,7 @@ describe('an error of a fetch', () => {
         nodeEndpoints: [],
       }),
     )
-    const app = consuming(it, { 'auto.offset.reset': 'earliest' }, all(2))
+    const app = consuming(it, { 'auto.offset.reset': 'earliest' }, everyPartition(2))
     it.until(50)
     expect(app.got).toEqual(['orders-1@0=p0/0'])
   })
@@ -105,7 +93,7 @@ describe('an error of a fetch', () => {
 
 describe('OFFSET_OUT_OF_RANGE', () => {
   it('resets by policy', () => {
-    const it = lab()
+    const it = labWithOrders()
     fill(it.partition('orders-0'), 3)
     const app = consuming(it, { 'auto.offset.reset': 'earliest' }, [{ topic: 'orders', index: 0, offset: 100 }])
     it.until(100)
@@ -114,7 +102,7 @@ describe('OFFSET_OUT_OF_RANGE', () => {
   })
 
   it('is for the application without a policy, again and again until it seeks', () => {
-    const it = lab()
+    const it = labWithOrders()
     fill(it.partition('orders-0'), 1)
     const app = consuming(it, { 'auto.offset.reset': 'none' }, [{ topic: 'orders', index: 0, offset: 100 }])
     it.until(250)
@@ -126,7 +114,7 @@ describe('OFFSET_OUT_OF_RANGE', () => {
   })
 
   it('for an offset that was left meanwhile is dropped', () => {
-    const it = lab()
+    const it = labWithOrders()
     fill(it.partition('orders-0'), 3)
     it.next('Fetch', (request) => it.later(100, () => it.answer(request)))
     const app = consuming(it, { 'auto.offset.reset': 'earliest' }, [{ topic: 'orders', index: 0, offset: 100 }])
@@ -140,7 +128,7 @@ describe('OFFSET_OUT_OF_RANGE', () => {
 
 describe('another leader', () => {
   it('is found through metadata after NOT_LEADER_OR_FOLLOWER', () => {
-    const it = lab(1, 2)
+    const it = labWithOrders(1, 2)
     fill(it.partition('orders-0'), 1)
     const app = consuming(it, { 'auto.offset.reset': 'earliest' })
     it.until(100)
@@ -152,7 +140,7 @@ describe('another leader', () => {
   })
 
   it('that the error names is used at once (KIP-951), after checking the position', () => {
-    const it = lab(1, 2)
+    const it = labWithOrders(1, 2)
     fill(it.partition('orders-0'), 1)
     const app = consuming(it, { 'auto.offset.reset': 'earliest' })
     it.until(100)
@@ -190,7 +178,7 @@ describe('another leader', () => {
   })
 
   it('whose log is shorter shows a truncation, which the trace tells', () => {
-    const it = lab(1, 2)
+    const it = labWithOrders(1, 2)
     const partition = it.partition('orders-0')
     fill(partition, 2)
     fill(partition, 3)
@@ -206,7 +194,7 @@ describe('another leader', () => {
   })
 
   it('whose log is shorter is for the application without a reset policy', () => {
-    const it = lab(1, 2)
+    const it = labWithOrders(1, 2)
     const partition = it.partition('orders-0')
     fill(partition, 5)
     const app = consuming(it, { 'auto.offset.reset': 'none' }, [{ topic: 'orders', index: 0, offset: 0 }])
@@ -221,7 +209,7 @@ describe('another leader', () => {
   it.each(['FENCED_LEADER_EPOCH', 'UNKNOWN_LEADER_EPOCH', 'NOT_LEADER_OR_FOLLOWER'] as const)(
     'that answers the check with %s is asked again',
     (name) => {
-      const it = lab(1, 2)
+      const it = labWithOrders(1, 2)
       fill(it.partition('orders-0'), 1)
       const app = consuming(it, { 'auto.offset.reset': 'earliest' })
       it.until(100)
@@ -253,7 +241,7 @@ describe('a batch whose CRC is wrong', () => {
   }
 
   it('stops the partition there, after the records before it', () => {
-    const it = lab()
+    const it = labWithOrders()
     const partition = it.partition('orders-0')
     fill(partition, 2)
     partition.log.push(corrupted(fill(partition, 1)))
@@ -269,7 +257,7 @@ describe('a batch whose CRC is wrong', () => {
   })
 
   it('is not noticed without check.crcs', () => {
-    const it = lab()
+    const it = labWithOrders()
     const partition = it.partition('orders-0')
     partition.log.push(corrupted(fill(partition, 1)))
     partition.log.shift()
@@ -324,7 +312,7 @@ describe('transactions', () => {
   }
 
   function read(isolation: string): { it: Lab; app: ReturnType<typeof consuming> } {
-    const it = lab()
+    const it = labWithOrders()
     transactions(it.partition('orders-0'))
     it.next('Fetch', (request) =>
       answerFetch(request, 0, {
@@ -359,7 +347,7 @@ describe('transactions', () => {
 
 describe('a preferred replica (KIP-392)', () => {
   it('is fetched from, until it is out of range', () => {
-    const it = lab(1, 2)
+    const it = labWithOrders(1, 2)
     fill(it.partition('orders-0'), 1)
     it.next('Fetch', (request) => answerFetch(request, 0, { highWatermark: 1, preferredReadReplica: 2 }), 1, 'b1')
     it.next('Fetch', (request) => answerFetch(request, 0, { errorCode: Errors.OFFSET_OUT_OF_RANGE }), 1, 'b2')

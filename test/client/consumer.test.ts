@@ -3,26 +3,14 @@
 import { describe, expect, it } from 'vitest'
 import { encode } from '../../sim/client/workload-record.js'
 import { UsageError } from '../../sim/kernel/errors.js'
-import { endTransactionMarkerBatch } from '../../sim/wire/control-record.js'
 import { Errors } from '../../sim/wire/errors.js'
 import { RecordBatch } from '../../sim/wire/record-batch.js'
-import { consuming, fill, indexOf } from './applications.js'
-import { answerFetch, fetchAnswer, Lab, type FakePartition, must } from './lab.js'
-
-/** A lab with topic `orders`, its partitions led by b1 unless said otherwise. */
-function lab(partitions = 1, brokers = 1, leaders: readonly number[] = Array(partitions).fill(1)): Lab {
-  const made = new Lab(brokers)
-  made.topic('orders', partitions, leaders)
-  return made
-}
-
-const all = (partitions: number) => Array.from({ length: partitions }, (_, index) => ({ topic: 'orders', index }))
-const positions = (of: Lab): string[] =>
-  of.of('consume.position').map(({ data }) => `${data.partition} ${data.from}→${data.to} ${data.reason}`)
+import { consuming, everyPartition, fill, indexOf, labWithOrders, positions } from './applications.js'
+import { must } from './lab.js'
 
 describe('a consumer without a position', () => {
   it('starts at the end by default', () => {
-    const it = lab()
+    const it = labWithOrders()
     fill(it.partition('orders-0'), 3)
     const app = consuming(it)
     it.until(100)
@@ -33,7 +21,7 @@ describe('a consumer without a position', () => {
   })
 
   it('starts at the beginning when told so', () => {
-    const it = lab()
+    const it = labWithOrders()
     fill(it.partition('orders-0'), 3)
     it.partition('orders-0').logStart = 1
     const app = consuming(it, { 'auto.offset.reset': 'earliest' })
@@ -42,7 +30,7 @@ describe('a consumer without a position', () => {
   })
 
   it('tells the application when there is no policy', () => {
-    const it = lab()
+    const it = labWithOrders()
     const app = consuming(it, { 'auto.offset.reset': 'none' })
     it.until(50)
     expect(app.errors).toEqual(['orders-0 NO_OFFSET_FOR_PARTITION'])
@@ -50,7 +38,7 @@ describe('a consumer without a position', () => {
   })
 
   it('starts where the assignment says', () => {
-    const it = lab()
+    const it = labWithOrders()
     fill(it.partition('orders-0'), 3)
     const app = consuming(it, {}, [{ topic: 'orders', index: 0, offset: 2 }])
     it.until(100)
@@ -67,7 +55,7 @@ describe('a consumer without a position', () => {
     'UNKNOWN_LEADER_EPOCH',
     'UNKNOWN_TOPIC_OR_PARTITION',
   ] as const)('asks again after %s, with new metadata', (name) => {
-    const it = lab()
+    const it = labWithOrders()
     const partitions = [{ partitionIndex: 0, errorCode: Errors[name], timestamp: -1, offset: -1, leaderEpoch: -1 }]
     it.next('ListOffsets', (request) =>
       request.respond({ throttleTimeMs: 0, topics: [{ name: 'orders', partitions }] }),
@@ -81,7 +69,7 @@ describe('a consumer without a position', () => {
   })
 
   it('asks again after a lost connection', () => {
-    const it = lab()
+    const it = labWithOrders()
     it.next('ListOffsets', (request) => request.closeConnection())
     const app = consuming(it)
     it.until(1_000)
@@ -89,7 +77,7 @@ describe('a consumer without a position', () => {
   })
 
   it('asks at the leader epoch that it knows, and as read_committed if it is', () => {
-    const it = lab()
+    const it = labWithOrders()
     it.partition('orders-0').leaderEpoch = 7
     consuming(it, { 'isolation.level': 'read_committed' })
     it.until(50)
@@ -104,7 +92,7 @@ describe('a consumer without a position', () => {
 
 describe('seek', () => {
   it('changes what comes next; what was fetched already is dropped', () => {
-    const it = lab()
+    const it = labWithOrders()
     fill(it.partition('orders-0'), 5)
     const app = consuming(it, { 'auto.offset.reset': 'earliest', 'max.poll.records': 2 })
     it.until(20)
@@ -115,7 +103,7 @@ describe('seek', () => {
   })
 
   it('while a reset is under way wins', () => {
-    const it = lab()
+    const it = labWithOrders()
     fill(it.partition('orders-0'), 5)
     it.next('ListOffsets', (request) => it.later(100, () => it.answer(request)))
     const app = consuming(it)
@@ -126,7 +114,7 @@ describe('seek', () => {
   })
 
   it('to the beginning or the end asks the leader', () => {
-    const it = lab()
+    const it = labWithOrders()
     fill(it.partition('orders-0'), 5)
     const app = consuming(it)
     it.until(50)
@@ -139,7 +127,7 @@ describe('seek', () => {
   })
 
   it('is for assigned partitions, and offsets that are not negative', () => {
-    const it = lab()
+    const it = labWithOrders()
     const app = consuming(it)
     it.until(20)
     expect(() => app.consumer.seek('orders-9', 0)).toThrow(UsageError)
@@ -149,7 +137,7 @@ describe('seek', () => {
 
 describe('a poll', () => {
   it('hands over at most max.poll.records, and fetches nothing of that broker before they are taken', () => {
-    const it = lab()
+    const it = labWithOrders()
     fill(it.partition('orders-0'), 5)
     const app = consuming(it, { 'auto.offset.reset': 'earliest', 'max.poll.records': 2 })
     it.until(100)
@@ -159,7 +147,7 @@ describe('a poll', () => {
   })
 
   it('returns with nothing after its timeout', () => {
-    const it = lab()
+    const it = labWithOrders()
     const app = consuming(it)
     it.until(20)
     app.stop()
@@ -173,7 +161,7 @@ describe('a poll', () => {
   })
 
   it('starts in the middle of a batch when the position is there', () => {
-    const it = lab()
+    const it = labWithOrders()
     fill(it.partition('orders-0'), 5)
     const app = consuming(it, {}, [{ topic: 'orders', index: 0, offset: 3 }])
     it.until(50)
@@ -181,7 +169,7 @@ describe('a poll', () => {
   })
 
   it('tells epochs, offsets and ids of what it hands over', () => {
-    const it = lab()
+    const it = labWithOrders()
     fill(it.partition('orders-0'), 1, { epoch: 2 })
     fill(it.partition('orders-0'), 1, { epoch: 4 })
     it.partition('orders-0').leaderEpoch = 4
@@ -196,7 +184,7 @@ describe('a poll', () => {
   })
 
   it('passes offsets that compaction took', () => {
-    const it = lab()
+    const it = labWithOrders()
     const record = (offsetDelta: number) => ({
       timestamp: 1,
       key: null,
@@ -213,7 +201,7 @@ describe('a poll', () => {
   })
 
   it('needs an assignment, and an open consumer', () => {
-    const it = lab()
+    const it = labWithOrders()
     const app = consuming(it)
     app.stop()
     it.until(1_100)
@@ -226,9 +214,9 @@ describe('a poll', () => {
 
 describe('several partitions', () => {
   it('of one broker are fetched together, of several from each', () => {
-    const it = lab(4, 2, [1, 2, 1, 2])
+    const it = labWithOrders(4, 2, [1, 2, 1, 2])
     for (let i = 0; i < 4; i++) fill(it.partition(`orders-${i}`), 1)
-    const app = consuming(it, { 'auto.offset.reset': 'earliest' }, all(4))
+    const app = consuming(it, { 'auto.offset.reset': 'earliest' }, everyPartition(4))
     it.until(1_500)
     expect(app.got.map((line) => line.split('@')[0]).sort()).toEqual(['orders-0', 'orders-1', 'orders-2', 'orders-3'])
     const first = ['b1', 'b2'].map((broker) => must(it.sent('Fetch').find(({ to }) => to === broker)).body)
@@ -239,10 +227,10 @@ describe('several partitions', () => {
   })
 
   it('take turns', () => {
-    const it = lab(2)
+    const it = labWithOrders(2)
     fill(it.partition('orders-0'), 2)
     fill(it.partition('orders-1'), 2)
-    const app = consuming(it, { 'auto.offset.reset': 'earliest' }, all(2))
+    const app = consuming(it, { 'auto.offset.reset': 'earliest' }, everyPartition(2))
     it.until(100)
     fill(it.partition('orders-0'), 2)
     fill(it.partition('orders-1'), 2)
@@ -256,8 +244,8 @@ describe('several partitions', () => {
   })
 
   it('of which one is paused go on without it, and nothing of it is lost', () => {
-    const it = lab(2)
-    const app = consuming(it, { 'auto.offset.reset': 'earliest' }, all(2))
+    const it = labWithOrders(2)
+    const app = consuming(it, { 'auto.offset.reset': 'earliest' }, everyPartition(2))
     it.until(50)
     app.consumer.pause(['orders-1'])
     expect(app.consumer.paused()).toEqual(['orders-1'])
@@ -271,10 +259,10 @@ describe('several partitions', () => {
   })
 
   it('that are taken away are not handed over any more', () => {
-    const it = lab(2)
+    const it = labWithOrders(2)
     fill(it.partition('orders-0'), 3)
     fill(it.partition('orders-1'), 3)
-    const app = consuming(it, { 'auto.offset.reset': 'earliest', 'max.poll.records': 1 }, all(2))
+    const app = consuming(it, { 'auto.offset.reset': 'earliest', 'max.poll.records': 1 }, everyPartition(2))
     it.until(4)
     app.consumer.assign([{ topic: 'orders', index: 1 }])
     it.until(2_000)
@@ -286,7 +274,7 @@ describe('several partitions', () => {
 
 describe('close', () => {
   it('closes the fetch sessions first', () => {
-    const it = lab()
+    const it = labWithOrders()
     const app = consuming(it)
     it.until(600)
     app.stop()
@@ -298,7 +286,7 @@ describe('close', () => {
   })
 
   it('does not wait longer than it is told for a broker that does not answer', () => {
-    const it = lab()
+    const it = labWithOrders()
     const app = consuming(it)
     it.until(600)
     it.next('Fetch', () => {}, 10)
@@ -312,7 +300,7 @@ describe('close', () => {
   })
 
   it('leaves nothing behind that wakes up', () => {
-    const it = lab()
+    const it = labWithOrders()
     const app = consuming(it)
     it.until(600)
     app.consumer.close(() => {})
@@ -322,7 +310,3 @@ describe('close', () => {
     expect(it.engine.fired - fired).toBeLessThan(5)
   })
 })
-
-function truncate(partition: FakePartition, to: number): void {
-  partition.log = partition.log.filter((batch) => batch.nextOffset <= to)
-}

@@ -1,28 +1,9 @@
 /** What a producer without idempotence makes of errors: cases of Kafka's SenderTest and RecordAccumulatorTest. */
 
 import { describe, expect, it } from 'vitest'
-import type { RecordBatch } from '../../sim/wire/record-batch.js'
 import { Errors } from '../../sim/wire/errors.js'
-import { idsIn, producing } from './applications.js'
+import { idsIn, plain } from './applications.js'
 import { answerProduce, Lab, must } from './lab.js'
-
-/** A lab with topic `orders`, and a producer without idempotence that has found its broker. */
-function plain(config: Record<string, unknown> = {}, brokers = 1, partitions = 1) {
-  const lab = new Lab(brokers)
-  lab.topic('orders', partitions)
-  const app = producing(lab, { 'enable.idempotence': false, 'linger.ms': 0, ...config })
-  for (let i = 0; i < partitions; i++) app.send({ partition: i })
-  app.producer.flush(() => {})
-  lab.until(50)
-  for (let i = 0; i < partitions; i++) expect(app.outcome(i)).toBe(`orders-${i}@0`)
-  lab.conversation()
-  return { lab, app, orders: must(lab.topics.get('orders')) }
-}
-
-const batchesOf = (lab: Lab): RecordBatch[] =>
-  lab
-    .sent('Produce')
-    .flatMap(({ body }) => body.topicData.flatMap((topic) => topic.partitionData.map((p) => must(must(p.records)[0]))))
 
 describe('an error of the broker', () => {
   it.each([
@@ -184,7 +165,7 @@ describe('a retry', () => {
   })
 
   it('after a lost connection may write the record twice, without idempotence', () => {
-    const { lab, app, orders } = plain()
+    const { lab, app } = plain()
     lab.next('Produce', (request) => {
       // Written, but the answer gets lost.
       lab.write(request)
@@ -211,7 +192,7 @@ describe('with one request in flight', () => {
   })
 
   it('a retry keeps the order', () => {
-    const { lab, app, orders } = plain({ 'max.in.flight.requests.per.connection': 1 })
+    const { lab, app } = plain({ 'max.in.flight.requests.per.connection': 1 })
     lab.next('Produce', (request) => answerProduce(request, Errors.NOT_ENOUGH_REPLICAS))
     app.send()
     lab.after(5)
@@ -221,7 +202,7 @@ describe('with one request in flight', () => {
   })
 
   it('more of them may swap batches when the first is retried', () => {
-    const { lab, app, orders } = plain({ 'max.in.flight.requests.per.connection': 5 })
+    const { lab, app } = plain({ 'max.in.flight.requests.per.connection': 5 })
     lab.next('Produce', (request) => answerProduce(request, Errors.NOT_ENOUGH_REPLICAS))
     app.send()
     lab.after(0.2)
@@ -233,7 +214,7 @@ describe('with one request in flight', () => {
 
 describe('a batch too large for the broker', () => {
   it('is split, and its parts keep the order', () => {
-    const { lab, app, orders } = plain({ 'linger.ms': 5, 'batch.size': 600 })
+    const { lab, app } = plain({ 'linger.ms': 5, 'batch.size': 600 })
     lab.next('Produce', (request) => answerProduce(request, Errors.MESSAGE_TOO_LARGE))
     for (let i = 1; i <= 6; i++) app.send({ value: new TextEncoder().encode(`p1/${i} `.padEnd(80, '.')) })
     lab.after(200)

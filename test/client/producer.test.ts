@@ -3,21 +3,8 @@
 import { describe, expect, it } from 'vitest'
 import type { RecordBatch } from '../../sim/wire/record-batch.js'
 import { Errors } from '../../sim/wire/errors.js'
-import { idsIn, producing } from './applications.js'
+import { idsIn, plain, producing } from './applications.js'
 import { answerProduce, Lab, must } from './lab.js'
-
-/** A lab with topic `orders`, and a producer without idempotence that has found its broker. */
-function plain(config: Record<string, unknown> = {}, brokers = 1, partitions = 1) {
-  const lab = new Lab(brokers)
-  lab.topic('orders', partitions)
-  const app = producing(lab, { 'enable.idempotence': false, 'linger.ms': 0, ...config })
-  for (let i = 0; i < partitions; i++) app.send({ partition: i })
-  app.producer.flush(() => {})
-  lab.until(50)
-  for (let i = 0; i < partitions; i++) expect(app.outcome(i)).toBe(`orders-${i}@0`)
-  lab.conversation()
-  return { lab, app, orders: must(lab.topics.get('orders')) }
-}
 
 const batchesOf = (lab: Lab): RecordBatch[] =>
   lab
@@ -26,7 +13,7 @@ const batchesOf = (lab: Lab): RecordBatch[] =>
 
 describe('a send', () => {
   it('is acknowledged with its own offset and the CRC of its batch', () => {
-    const { lab, app, orders } = plain({ 'linger.ms': 5 })
+    const { lab, app } = plain({ 'linger.ms': 5 })
     for (let i = 0; i < 3; i++) app.send()
     lab.after(50)
     expect(app.outcomes()).toEqual(['orders-0@0', 'orders-0@1', 'orders-0@2', 'orders-0@3'])
@@ -161,7 +148,7 @@ describe('a send to a topic not yet known', () => {
 
 describe('memory', () => {
   it('that is used up makes sends wait, in order, until batches are answered', () => {
-    const { lab, app, orders } = plain({ 'buffer.memory': 2_000, 'batch.size': 1_000, 'linger.ms': 10_000 })
+    const { lab, app } = plain({ 'buffer.memory': 2_000, 'batch.size': 1_000, 'linger.ms': 10_000 })
     for (let i = 0; i < 6; i++) app.send({ value: new TextEncoder().encode(`p1/${i + 1} `.padEnd(600, '.')) })
     lab.after(100)
     expect(app.outcomes()).not.toContain('BUFFER_EXHAUSTED')
@@ -316,15 +303,3 @@ describe('a producer with nothing to do', () => {
     expect(must(later.at(-1)).body.topics).toEqual([])
   })
 })
-
-function answered(index: number) {
-  return {
-    index,
-    errorCode: Errors.NOT_LEADER_OR_FOLLOWER,
-    baseOffset: -1,
-    logAppendTimeMs: -1,
-    logStartOffset: -1,
-    recordErrors: [],
-    errorMessage: null,
-  }
-}

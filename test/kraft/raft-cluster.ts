@@ -16,7 +16,8 @@ import { formatStorage } from '../../sim/kraft/format-storage.js'
 import { defaultFeatureLevels, LATEST_METADATA_VERSION } from '../../sim/kraft/metadata/metadata-version.js'
 import type { QuorumConfig } from '../../sim/kraft/quorum-config.js'
 import { QUORUM_SETTINGS } from '../../sim/kraft/quorum-config.js'
-import { NOT_LEADER, RaftClient } from '../../sim/kraft/raft-client.js'
+import type { NOT_LEADER } from '../../sim/kraft/raft-client.js'
+import { RaftClient } from '../../sim/kraft/raft-client.js'
 import type { CommittedBatch, LeaderAndEpoch, LoadedSnapshot, RaftListener } from '../../sim/kraft/raft-listener.js'
 import type { RaftRequest } from '../../sim/kraft/raft-messages.js'
 import type { Voter } from '../../sim/kraft/voter-set.js'
@@ -195,11 +196,11 @@ export class RaftCluster {
     this.engine.run(this.engine.now + millis(ms))
   }
 
-  /** Runs until `condition` holds, looking every millisecond; false when it does not within `ms`. */
-  runUntil(condition: () => boolean, ms = 30_000): boolean {
-    for (let elapsed = 0; elapsed < ms; elapsed++) {
+  /** Runs until `condition` holds, looking every `stepMs`; false when it does not within `ms`. */
+  runUntil(condition: () => boolean, ms = 30_000, stepMs = 1): boolean {
+    for (let elapsed = 0; elapsed < ms; elapsed += stepMs) {
       if (condition()) return true
-      this.run(1)
+      this.run(stepMs)
     }
     return condition()
   }

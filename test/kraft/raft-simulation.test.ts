@@ -9,7 +9,7 @@ describe('a quorum under random faults', () => {
   it(`keeps its invariants and recovers over ${RUNS} seeds`, () => {
     const totals = { leaders: 0, committed: 0, truncations: 0, powerLosses: 0, knownHalts: 0 }
     for (let i = 0; i < RUNS; i++) {
-      const result = runSimulation({ seed: `suite-${i}`, voters: i % 2 === 0 ? 3 : 5, observers: i % 3, steps: 10 })
+      const result = runSimulation({ seed: `suite-${i}`, voters: i % 2 === 0 ? 3 : 5, observers: i % 3, steps: 8 })
       totals.leaders += result.leaders
       totals.committed += result.committed
       totals.truncations += result.truncations
@@ -18,8 +18,8 @@ describe('a quorum under random faults', () => {
     }
     // Enough must happen for the invariants to mean anything.
     expect(totals.leaders).toBeGreaterThan(1.2 * RUNS)
-    expect(totals.committed).toBeGreaterThan(25 * RUNS)
-    expect(totals.truncations).toBeGreaterThan(10)
+    expect(totals.committed).toBeGreaterThan(20 * RUNS)
+    expect(totals.truncations).toBeGreaterThan(5)
     expect(totals.powerLosses).toBeGreaterThan(RUNS / 4)
     expect(totals.knownHalts).toBe(0)
   })

@@ -223,8 +223,6 @@ export function runSimulation(options: SimulationOptions): SimulationResult {
     cluster.world.resume(name)
     cluster.world.start(name)
   }
-  // A node asked to stop may still be about to.
-  cluster.run(6_000)
   heal(cluster, invariants, sequence)
   return {
     hash: cluster.engine.trace.hash,
@@ -251,21 +249,29 @@ function append(cluster: RaftCluster, sequence: number, count: number): number {
 function heal(cluster: RaftCluster, invariants: Invariants, sequence: number): void {
   const isWhole = (): boolean => {
     for (const name of cluster.names) if (!cluster.running.has(name)) cluster.world.start(name)
-    return cluster.hasConsistentLeader
+    return cluster.names.every((name) => cluster.world.node(name).state === 'running') && cluster.hasConsistentLeader
   }
-  if (!cluster.runUntil(isWhole, 60_000)) {
+  if (!cluster.runUntil(isWhole, 60_000, 20)) {
     throw new InvariantError('no leader after healing', { states: describeAll(cluster) })
   }
+  // A record that goes with its leader's leadership is appended again by the next one.
   let target = -1
-  const reached = cluster.runUntil(() => {
-    const { leader } = cluster
-    if (leader === undefined) return false
-    if (target < 0 && cluster.machine(leader).isWritable) {
-      const last = cluster.append(leader, `v${++sequence}`)
-      if (last !== NOT_LEADER) target = last + 1
-    }
-    return target >= 0 && cluster.allReached(target)
-  }, 60_000)
+  let epoch = -1
+  const reached = cluster.runUntil(
+    () => {
+      const { leader } = cluster
+      if (leader === undefined || !cluster.machine(leader).isWritable) return false
+      if (cluster.client(leader).leader.epoch !== epoch) {
+        const last = cluster.append(leader, `v${++sequence}`)
+        if (last === NOT_LEADER) return false
+        target = last + 1
+        epoch = cluster.client(leader).leader.epoch
+      }
+      return cluster.allReached(target)
+    },
+    60_000,
+    20,
+  )
   if (!reached) throw new InvariantError('no progress after healing', { states: describeAll(cluster) })
   cluster.run(600)
   invariants.checkCommitted(cluster)

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { MessageMatch } from '../../sim/world/fault-rule.js'
 import { at, connected, frame, makeLab } from './lab.js'
 
 const FIXED = [100, 100]
@@ -178,32 +179,51 @@ describe('a reset', () => {
 })
 
 describe('message rules', () => {
-  const matching = (text: string) => (body: unknown) => String(body).startsWith(text)
+  const matching =
+    (text: string): MessageMatch =>
+    ({ body }) =>
+      String(body).startsWith(text)
 
-  it('take matching messages out of the stream, and no others', () => {
+  it('take a matching message away with all data behind it: TCP hands over nothing behind a gap', () => {
     const { lab, connection } = connected('1', true)
     const drop = lab.world.network.dropMessages(matching('Fetch'))
-    for (const body of ['Fetch 1', 'Vote 1', 'Fetch 2', 'Vote 2']) connection.send(frame(body))
+    for (const body of ['Vote 1', 'Fetch 1', 'Vote 2', 'Fetch 2']) connection.send(frame(body))
     lab.until(50)
-    expect(lab.news().filter((line) => line.startsWith('b1'))).toEqual([
-      'b1 got Vote 1 from p1',
-      'b1 got Vote 2 from p1',
-    ])
-    expect(drop.matches).toBe(2)
-    expect(lab.trace('net.held')).toEqual(['p1 net.held 1 b1 drop', 'p1 net.held 1 b1 drop'])
+    expect(lab.news()).toEqual(['b1 got Vote 1 from p1', 'p1 got re: Vote 1 from b1'])
+    expect(drop.matches).toBe(1)
+    expect(lab.trace('net.held')).toEqual(['p1 net.held 1 b1 drop'])
     drop.remove()
-    connection.send(frame('Fetch 3'))
+    connection.send(frame('Vote 3'))
+    lab.accepted('b1', 'p1').send(frame('back'))
     lab.until(100)
-    expect(lab.news()).toContain('b1 got Fetch 3 from p1')
+    expect(lab.news()).toEqual(['p1 got back from b1'])
+    connection.close()
+    lab.until(150)
+    expect(lab.news()).toEqual(['b1 lost p1: closed'])
+  })
+
+  it('leave other connections alone', () => {
+    const { lab, connection } = connected()
+    lab.world.network.dropMessages(matching('Fetch'))
+    const other = lab.connect('p1', 'b1')
+    connection.send(frame('Fetch'))
+    other.send(frame('Vote'))
+    lab.until(50)
+    expect(lab.news()).toContain('b1 got Vote from p1')
   })
 
   it('see the direction, and end by themselves after some matches', () => {
     const { lab, connection } = connected('1', true)
-    lab.world.network.dropMessages((_body, from, to) => from === 'b1' && to === 'p1', { times: 1 })
+    const rule = lab.world.network.dropMessages((_frame, from, to) => from === 'b1' && to === 'p1', { times: 1 })
     connection.send(frame('a'))
-    connection.send(frame('b'))
     lab.until(50)
-    expect(lab.news().filter((line) => line.startsWith('p1'))).toEqual(['p1 got re: b from b1'])
+    connection.close()
+    lab.connect('p1', 'b1').send(frame('b'))
+    lab.until(100)
+    const seen = lab.news()
+    expect(seen.filter((line) => line.includes('re: '))).toEqual(['p1 got re: b from b1'])
+    expect(seen).toContain('b1 got a from p1')
+    expect(rule.matches).toBe(1)
   })
 
   it('delay a message and all behind it on its connection, not those of others', () => {
@@ -211,7 +231,7 @@ describe('message rules', () => {
     const other = lab.connect('p1', 'b1')
     lab.until(20)
     lab.news()
-    lab.world.network.delayMessages(matching('slow'), 100_000, { times: 1 })
+    const rule = lab.world.network.delayMessages(matching('slow'), 100_000, { times: 1 })
     for (const body of ['first', 'slow', 'behind']) connection.send(frame(body))
     other.send(frame('other'))
     lab.until(500)
@@ -220,6 +240,23 @@ describe('message rules', () => {
     expect(seen.slice(2)).toEqual(['b1 got slow from p1', 'b1 got behind from p1'])
     expect(Math.floor(lab.when('b1 got slow from p1') as number)).toBe(120)
     expect(lab.when('b1 got behind from p1')).toBe(lab.when('b1 got slow from p1'))
+    rule.remove()
+    connection.send(frame('slow again'))
+    lab.until(510)
+    expect(lab.news()).toEqual(['b1 got slow again from p1'])
+  })
+
+  it('add up their delays, and delay also what a partition holds', () => {
+    const { lab, connection } = connected()
+    for (const delay of [100_000, 50_000]) lab.world.network.delayMessages(matching('slow'), delay)
+    connection.send(frame('slow 1'))
+    lab.until(400)
+    expect(Math.floor(lab.when('b1 got slow 1 from p1') as number)).toBe(160)
+    const partition = lab.world.network.partition([['b1'], ['p1']])
+    connection.send(frame('slow 2'))
+    partition.remove()
+    lab.until(1_000)
+    expect(lab.when('b1 got slow 2 from p1')).toBeGreaterThan(550)
   })
 })
 

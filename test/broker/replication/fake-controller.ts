@@ -110,14 +110,16 @@ export class FakeController {
     })
   }
 
+  /** A fenced broker is heard of again, in the same life. */
+  unfence(broker: NodeId): void {
+    this.fence(broker, false)
+    this.#electMissing()
+  }
+
   /** A broker is back: partitions without a leader get one. */
   regain(broker: NodeId, host: string): number {
     const epoch = this.register(broker, host)
-    this.#eachPartition((topic, index, partition) => {
-      if (partition.leader !== -1) return
-      const leader = this.#electable(partition, partition.isr)
-      if (leader !== -1) this.change(topic, index, { leader })
-    })
+    this.#electMissing()
     return epoch
   }
 
@@ -227,6 +229,14 @@ export class FakeController {
     }
     this.change(topic.name, request.partitionIndex, { isr })
     return Errors.NONE
+  }
+
+  #electMissing(): void {
+    this.#eachPartition((topic, index, partition) => {
+      if (partition.leader !== -1) return
+      const leader = this.#electable(partition, partition.isr)
+      if (leader !== -1) this.change(topic, index, { leader })
+    })
   }
 
   #changeBroker(broker: NodeId, fenced: -1 | 0 | 1, inControlledShutdown: 0 | 1): void {

@@ -8,6 +8,7 @@ import { formatSeconds } from '../../../sim/kernel/units.js'
 import { errorName } from '../../../sim/wire/errors.js'
 import type { FetchRequest, FetchResponse } from '../../../sim/wire/messages/fetch.js'
 import type { ProduceResponse } from '../../../sim/wire/messages/produce.js'
+import type { FaultHandle } from '../../../sim/world/fault-rule.js'
 import { lineOf, makeCluster, TOPIC, type ClusterOptions, type TestCluster } from './harness.js'
 
 const SHOWN = new Set<string>([
@@ -40,6 +41,8 @@ function play(name: string, options: ClusterOptions, script: string): void {
   expect(text).toBe(readFileSync(file, 'utf8'))
 }
 
+const splits = new WeakMap<TestCluster, FaultHandle>()
+
 function perform(cluster: TestCluster, command: string): void {
   const [verb = '', ...words] = command.split(' ')
   const id = Number((words[0] ?? '').replace('b', ''))
@@ -54,7 +57,8 @@ function perform(cluster: TestCluster, command: string): void {
     'lead-uncleanly': () => cluster.controller.change(TOPIC, 0, { leader: id, isr: [id] }),
     cut: () => cluster.cut(id),
     connect: () => cluster.connect(id),
-    isolate: () => cluster.world.network.isolate([`b${id}`]),
+    split: () => splits.set(cluster, cluster.world.network.partition([['b1'], ['b2', 'b3']])),
+    heal: () => splits.get(cluster)?.remove(),
     pause: () => cluster.world.pause(`b${id}`),
     resume: () => cluster.world.resume(`b${id}`),
   }
@@ -125,14 +129,17 @@ describe('golden conversations', () => {
       until 100
       produce b1 all committed
       until 150
+      split
       cut b1
       lead b2
       produce b1 1 lost
       until 200
       produce b2 1 kept
       until 700
+      heal
+      until 800
       connect b1
-      until 1900
+      until 1500
     `)
   })
 
@@ -140,10 +147,11 @@ describe('golden conversations', () => {
     play('leader-dies', { minIsr: 2 }, `
       until 100
       produce b1 all a
-      until 100.4
+      until 101.2
       kill b1
       lose b1
-      until 1500
+      until 1000
+      consume b2 0
       start b1
       until 1600
     `)

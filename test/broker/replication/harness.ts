@@ -162,7 +162,8 @@ export class TestCluster {
     this.engine = new Engine(options.seed ?? '1')
     this.world = new World(this.engine, options.world)
     this.config = { ...defaultsOf(REPLICATION_SETTINGS), ...options.config }
-    this.topicSettings = { 'min.insync.replicas': options.minIsr ?? 1, ...options.topic }
+    // Records of the tests are of 1970: retention would take them.
+    this.topicSettings = { 'min.insync.replicas': options.minIsr ?? 1, 'retention.ms': -1, ...options.topic }
     this.#metadataLatencyMs = options.metadataLatencyMs ?? 2
     this.controller = new FakeController((delta, image) => this.#publish(delta, image))
     if (options.watch !== false) this.engine.trace.watch('all', (event) => this.events.push(event))
