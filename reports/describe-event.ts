@@ -124,7 +124,10 @@ function range(from: number, to: number): string {
 /** What a message carries: the partitions and offsets that matter. Bodies are read by Kafka's field names, defensively. */
 export function describeMessage(api: string, body: unknown, error: string): string {
   const topics = listOf(body, 'topicData') ?? listOf(body, 'topics') ?? listOf(body, 'responses')
-  const partition = topics?.map((topic) => listOf(topic, 'partitionData') ?? listOf(topic, 'partitions') ?? listOf(topic, 'partitionResponses') ?? [])[0]?.[0]
+  const partition = topics?.map(
+    (topic) =>
+      listOf(topic, 'partitionData') ?? listOf(topic, 'partitions') ?? listOf(topic, 'partitionResponses') ?? [],
+  )[0]?.[0]
   const offset = numberOf(partition, 'fetchOffset') ?? numberOf(partition, 'baseOffset')
   const text = offset === undefined || offset < 0 ? api : `${api} @${offset}`
   return error === '' ? text : `${text} ${error}`

@@ -14,9 +14,18 @@ const FORMAT = 1
 export function jsonLines(reports: readonly ScenarioReport[], sweep: SweepReport): string {
   const lines: object[] = []
   for (const { results, unmetSometimes, scenario, file } of reports) {
-    for (const result of results) lines.push({ v: FORMAT, type: 'result', seq: lines.length + 1, ...plainResult(result) })
+    for (const result of results)
+      lines.push({ v: FORMAT, type: 'result', seq: lines.length + 1, ...plainResult(result) })
     for (const { measure, comparison } of unmetSometimes) {
-      lines.push({ v: FORMAT, type: 'unmet', seq: lines.length + 1, scenario: scenario.name, file, measure, comparison })
+      lines.push({
+        v: FORMAT,
+        type: 'unmet',
+        seq: lines.length + 1,
+        scenario: scenario.name,
+        file,
+        measure,
+        comparison,
+      })
     }
   }
   const count = (verdict: string): number => sweep.results.filter((result) => result.verdict === verdict).length
@@ -38,12 +47,15 @@ export function jsonLines(reports: readonly ScenarioReport[], sweep: SweepReport
 /** One event of a trace. What is not plain data (batches, messages) is described by its hashed fields only. */
 export function eventLine(event: TraceEvent, readyAt: number): string {
   const { seq, time, node, cause, type, data } = event
-  const plain = Object.fromEntries(Object.entries(data).filter(([key]) => key !== 'batch' && key !== 'body' && key !== 'records'))
+  const plain = Object.fromEntries(
+    Object.entries(data).filter(([key]) => key !== 'batch' && key !== 'body' && key !== 'records'),
+  )
   return JSON.stringify({ v: FORMAT, type: 'event', seq, t: time - readyAt, node, cause, event: type, data: plain })
 }
 
 function plainResult(result: RunResult): object {
-  const { scenario, file, seed, token, verdict, failures, oracles, measures, hash, events, readyAt, endedAt, tookMs } = result
+  const { scenario, file, seed, token, verdict, failures, oracles, measures, hash, events, readyAt, endedAt, tookMs } =
+    result
   return {
     scenario: scenario.name,
     file,

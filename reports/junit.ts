@@ -34,7 +34,9 @@ function testCase(result: RunResult, shown: RunResult | undefined): string {
   if (verdict === 'fail') {
     const [first] = failures
     const text = failures.map((failure) => `${failure.name}: ${failure.message}`).join('\n')
-    lines.push(`      <failure type="${escape(first?.name ?? 'fail')}" message="${escape(first?.message ?? '')}">${escape(`${text}\nreplay: samsa replay ${token}`)}</failure>`)
+    lines.push(
+      `      <failure type="${escape(first?.name ?? 'fail')}" message="${escape(first?.message ?? '')}">${escape(`${text}\nreplay: samsa replay ${token}`)}</failure>`,
+    )
   } else if (verdict === 'unknown') {
     lines.push('      <skipped message="undecided: the run ended before it could be judged"/>')
   }
@@ -55,6 +57,6 @@ function seconds(ms: number): string {
 
 function escape(text: string): string {
   // Control characters have no place in XML 1.0, not even escaped.
-  const legal = [...text].filter((char) => char >= ' ' || char === '\n' || char === '\t').join('')
+  const legal = text.replace(/[^\t\n\x20-\uffff]/g, '')
   return legal.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/"/g, '&quot;')
 }

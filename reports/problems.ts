@@ -18,7 +18,8 @@ function formatProblem({ message, place, mend }: Problem): string {
   if (place === undefined) return mend === undefined ? `error: ${message}` : `error: ${message}\n  ${mend}`
   const { file = '', line, column, source } = place
   const where = line === undefined ? file : `${file}:${line}:${column ?? 1}`
-  if (source === undefined || line === undefined) return mend === undefined ? `${where}  ${message}` : `${where}  ${message}\n  ${mend}`
+  if (source === undefined || line === undefined)
+    return mend === undefined ? `${where}  ${message}` : `${where}  ${message}\n  ${mend}`
   const number = String(line).padStart(5)
   const caret = `${' '.repeat(Math.max(0, (column ?? 1) - 1))}^${mend === undefined ? '' : ` ${mend}`}`
   return [`${where}  ${message}`, `${number} │ ${source}`, `${' '.repeat(5)} │ ${caret}`].join('\n')

@@ -25,7 +25,9 @@ export function scenarioText(report: ScenarioReport, look: Look): string {
   if (results.length === 1 && only !== undefined) lines.push(summaryOf(only, look))
   else lines.push(seedsLine(report, look))
   for (const { measure, comparison } of unmetSometimes) {
-    lines.push(`  ${paint('sometimes', 'yellow', look)}: in none of ${results.length} seeds ${describeComparison(measure, comparison)}`)
+    lines.push(
+      `  ${paint('sometimes', 'yellow', look)}: in none of ${results.length} seeds ${describeComparison(measure, comparison)}`,
+    )
   }
   if (shown !== undefined) {
     if (results.length > 1) lines.push(summaryOf(shown, look))
@@ -56,7 +58,8 @@ export function sweepText({ results, tookMs, planned, interrupted }: SweepReport
     ...(interrupted ? [`${planned - results.length} not run`] : []),
   ]
   const simulated = results.reduce((sum, result) => sum + result.endedAt, 0) / 1_000_000
-  const speed = tookMs > 0 ? ` (${Math.round(simulated / (tookMs / 1_000)).toLocaleString('en-US')} times real time)` : ''
+  const speed =
+    tookMs > 0 ? ` (${Math.round(simulated / (tookMs / 1_000)).toLocaleString('en-US')} times real time)` : ''
   return `${parts.join(', ')}; ${simulated.toFixed(0)} s simulated in ${(tookMs / 1_000).toFixed(2)} s${speed}`
 }
 
@@ -66,7 +69,9 @@ function seedsLine({ scenario, results }: ScenarioReport, look: Look): string {
   const verdict: Verdict = failed.length > 0 ? 'fail' : unknown ? 'unknown' : 'pass'
   const simulated = results.reduce((sum, result) => sum + result.endedAt - result.readyAt, 0) / 1_000_000
   const seeds = failed.length > 0 ? `${failed.length} of ${results.length} seeds failed` : `${results.length} seeds`
-  const lines = [`${mark(verdict, look)} ${paint(scenario.name, 'bold', look)}   ${seeds}   ${simulated.toFixed(1)} s simulated`]
+  const lines = [
+    `${mark(verdict, look)} ${paint(scenario.name, 'bold', look)}   ${seeds}   ${simulated.toFixed(1)} s simulated`,
+  ]
   for (const line of lossLines(results)) lines.push(`  ${line}`)
   for (const line of failedSeeds(failed)) lines.push(`  ${line}`)
   return lines.join('\n')
@@ -75,7 +80,9 @@ function seedsLine({ scenario, results }: ScenarioReport, look: Look): string {
 const LISTED_MAX = 5
 
 function failedSeeds(failed: readonly RunResult[]): string[] {
-  const lines = failed.slice(0, LISTED_MAX).map(({ seed, token, failures }) => `seed ${seed}: ${failures[0]?.name ?? ''}   samsa replay ${token}`)
+  const lines = failed
+    .slice(0, LISTED_MAX)
+    .map(({ seed, token, failures }) => `seed ${seed}: ${failures[0]?.name ?? ''}   samsa replay ${token}`)
   return failed.length > LISTED_MAX ? [...lines, `and ${failed.length - LISTED_MAX} more`] : lines
 }
 
@@ -90,7 +97,8 @@ function lossLines(results: readonly RunResult[]): string[] {
         if (known !== undefined) {
           known.count += count
           known.runs++
-        } else losses.set(key, { count, runs: 1, example: `${first.message}, at ${formatSeconds(first.time - readyAt)} s` })
+        } else
+          losses.set(key, { count, runs: 1, example: `${first.message}, at ${formatSeconds(first.time - readyAt)} s` })
       }
     }
   }

@@ -11,9 +11,9 @@ import type { Look } from './reporter.js'
 import type { Story, StoryLine } from './timeline-story.js'
 
 const TIME = 9
-const WHAT_MIN = 26
+const WHAT_MIN = 30
 const LANE_MIN = 7
-const LANE_MAX = 13
+const LANE_MAX = 10
 
 interface Lanes {
   readonly names: readonly string[]
@@ -57,7 +57,11 @@ function lanesOf(story: Story, width: number): Lanes {
   weights.delete('scenario')
   weights.delete('admin')
   const room = Math.max(2, Math.floor((width - TIME - WHAT_MIN) / LANE_MIN))
-  const names = [...weights].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).slice(0, room).map(([name]) => name).sort(byKind)
+  const names = [...weights]
+    .sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
+    .slice(0, room)
+    .map(([name]) => name)
+    .sort(byKind)
   const gap = Math.min(LANE_MAX, Math.floor((width - TIME - WHAT_MIN) / Math.max(1, names.length)))
   return {
     names,
@@ -137,9 +141,17 @@ function fold(text: string, lanes: Lanes, alive: Liveness, time: number, look: L
 function draw(line: StoryLine, lanes: Lanes, alive: Liveness, story: Story, look: Look): string {
   const time = timeOf(line)
   const row = base(lanes, alive, time, look)
-  row.put(0, `${line.decisive ? '▸' : ' '}${((time - story.result.readyAt) / 1e6).toFixed(3)}`, line.decisive ? 'bold' : 'dim')
+  row.put(
+    0,
+    `${line.decisive ? '▸' : ' '}${((time - story.result.readyAt) / 1e6).toFixed(3)}`,
+    line.decisive ? 'bold' : 'dim',
+  )
   const words = line.kind === 'message' ? drawMessage(row, line.message, lanes) : drawEvent(row, line.event, lanes)
-  row.put(lanes.what, clip(look.ascii ? toAscii(words.text) : words.text, look.width - lanes.what), line.decisive ? 'bold' : words.style)
+  row.put(
+    lanes.what,
+    clip(look.ascii ? toAscii(words.text) : words.text, look.width - lanes.what),
+    line.decisive ? 'bold' : words.style,
+  )
   return row.toText(look)
 }
 
@@ -161,7 +173,10 @@ function drawMessage(row: Row, message: Extract<StoryLine, { kind: 'message' }>[
   const what = describeMessage(send.data.api, send.data.body, error)
   const direction = `${what}${isResponse ? ' answered' : ''}`
   if (lost) return { text: `${direction}, never arrives`, style: 'red' }
-  return { text: `${direction}, ${((receivedAt - send.time) / 1_000).toFixed(1)} ms`, ...(error !== '' && { style: 'red' as const }) }
+  return {
+    text: `${direction}, ${((receivedAt - send.time) / 1_000).toFixed(1)} ms`,
+    ...(error !== '' && { style: 'red' as const }),
+  }
 }
 
 function arrow(row: Row, start: number, end: number, label: string, lost: boolean): void {
@@ -187,7 +202,8 @@ const SIGNS: Readonly<Partial<Record<TraceEvent['type'], readonly [string, Style
 function drawEvent(row: Row, event: TraceEvent, lanes: Lanes): Words {
   const text = describeEvent(event)
   if (event.type === 'fault.start' || event.type === 'fault.end') {
-    for (const target of event.data.targets) row.put(lanes.column(target) ?? -1, event.type === 'fault.start' ? '▒' : '│', 'yellow')
+    for (const target of event.data.targets)
+      row.put(lanes.column(target) ?? -1, event.type === 'fault.start' ? '▒' : '│', 'yellow')
     return { text, style: 'yellow' }
   }
   const at = lanes.column(event.node)
@@ -199,6 +215,7 @@ function drawEvent(row: Row, event: TraceEvent, lanes: Lanes): Words {
   }
   const [sign, style] = SIGNS[event.type] ?? ['●', undefined]
   row.put(at ?? -1, sign, style)
-  const named = at === undefined && !text.startsWith(event.node) && event.node !== 'scenario' ? `${event.node}: ${text}` : text
+  const named =
+    at === undefined && !text.startsWith(event.node) && event.node !== 'scenario' ? `${event.node}: ${text}` : text
   return { text: named, ...(style === 'red' && { style }) }
 }

@@ -42,7 +42,19 @@ const MARGIN = 0.08
 const SHORTEST_WINDOW = 500_000
 
 /** Routine on a chain of causes: it leads on, and says nothing. */
-const SILENT = new Set<string>(['net.connect', 'net.open', 'net.close', 'net.held', 'disk.synced', 'log.flush', 'metadata.replay', 'quorum.hw', 'produce.invoked', 'produce.assigned', 'broker.state'])
+const SILENT = new Set<string>([
+  'net.connect',
+  'net.open',
+  'net.close',
+  'net.held',
+  'disk.synced',
+  'log.flush',
+  'metadata.replay',
+  'quorum.hw',
+  'produce.invoked',
+  'produce.assigned',
+  'broker.state',
+])
 
 export function storyOf(result: RunResult): Story {
   const trace = result.trace ?? []
@@ -78,7 +90,9 @@ function windowOf({ readyAt, endedAt }: RunResult, times: readonly number[]): { 
 /** Partitions that failures speak of, or those whose leadership changed, or the first. */
 function focusOf({ failures, readyAt }: RunResult, trace: readonly TraceEvent[]): string[] {
   const named = failures.flatMap(({ message }) => message.match(/[a-zA-Z0-9._]+-[0-9]+(?=[@: ]|$)/g) ?? [])
-  const decided = trace.filter((event): event is EventOf<'controller.partition'> => event.type === 'controller.partition')
+  const decided = trace.filter(
+    (event): event is EventOf<'controller.partition'> => event.type === 'controller.partition',
+  )
   const known = new Set(decided.map((event) => event.data.partition))
   const changed = decided.filter((event) => event.time >= readyAt).map((event) => event.data.partition)
   const ordered = [...named.filter((name) => known.has(name)), ...changed, ...known]
@@ -139,7 +153,11 @@ function weightOf(event: TraceEvent, partitions: readonly string[]): number {
 }
 
 /** The heaviest events as lines, in order; a message's four events become at most two lines. */
-function linesOf(trace: readonly TraceEvent[], chosen: ReadonlyMap<number, number>, evidence: ReadonlySet<number>): StoryLine[] {
+function linesOf(
+  trace: readonly TraceEvent[],
+  chosen: ReadonlyMap<number, number>,
+  evidence: ReadonlySet<number>,
+): StoryLine[] {
   const ranked = [...chosen].sort((a, b) => b[1] - a[1] || a[0] - b[0])
   const kept = new Map<number, StoryLine>()
   for (const [seq] of ranked) {
@@ -159,7 +177,13 @@ function messageOf(event: TraceEvent, trace: readonly TraceEvent[]): Message | u
     const isResponse = event.type === 'response.send'
     const wanted = isResponse ? 'response.receive' : 'request.receive'
     const receive = find(trace, event.seq, 1, (other) => other.type === wanted && other.data.id === event.data.id)
-    return { send: event, from: event.node, to: event.data.to, isResponse, ...(receive && { receivedAt: receive.time }) }
+    return {
+      send: event,
+      from: event.node,
+      to: event.data.to,
+      isResponse,
+      ...(receive && { receivedAt: receive.time }),
+    }
   }
   if (event.type === 'request.receive' || event.type === 'response.receive') {
     const isResponse = event.type === 'response.receive'
@@ -173,7 +197,12 @@ function messageOf(event: TraceEvent, trace: readonly TraceEvent[]): Message | u
 
 const SEARCH_MAX = 50_000
 
-function find(trace: readonly TraceEvent[], seq: number, step: 1 | -1, matches: (event: TraceEvent) => boolean): TraceEvent | undefined {
+function find(
+  trace: readonly TraceEvent[],
+  seq: number,
+  step: 1 | -1,
+  matches: (event: TraceEvent) => boolean,
+): TraceEvent | undefined {
   for (let at = seq - 1 + step, left = SEARCH_MAX; left > 0; at += step, left--) {
     const event = trace[at]
     if (event === undefined) return undefined

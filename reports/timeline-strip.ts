@@ -49,7 +49,10 @@ function axis(scale: Scale, readyAt: number): Row {
   const row = new Row(scale.width)
   const span = scale.to - scale.from
   const most = Math.max(1, Math.floor(scale.width / 9))
-  const step = [1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 2e7, 6e7, 3e8, 6e8, 3.6e9, 8.64e10].find((size) => span / size <= most) ?? 6.048e11
+  const step =
+    [1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 2e7, 6e7, 3e8, 6e8, 3.6e9, 8.64e10].find(
+      (size) => span / size <= most,
+    ) ?? 6.048e11
   const digits = step >= 1e6 ? 0 : step >= 1e5 ? 1 : 2
   for (let time = Math.ceil((scale.from - readyAt) / step) * step; time + readyAt <= scale.to; time += step) {
     const column = scale.column(time + readyAt)
@@ -104,7 +107,11 @@ type NodeState = 'down' | 'up' | 'leads' | 'fenced' | 'paused'
 const STATE_CHARS: Readonly<Record<NodeState, string>> = { down: ' ', up: '─', leads: '━', fenced: '┄', paused: '‖' }
 
 function brokerRows({ trace, partitions }: Story, scale: Scale): [string, Row][] {
-  const brokers = [...new Set(trace.filter((event) => event.type === 'node.start' && /^b[0-9]+$/.test(event.node)).map((event) => event.node))]
+  const brokers = [
+    ...new Set(
+      trace.filter((event) => event.type === 'node.start' && /^b[0-9]+$/.test(event.node)).map((event) => event.node),
+    ),
+  ]
   brokers.sort((a, b) => Number(a.slice(1)) - Number(b.slice(1)))
   return brokers.map((broker) => {
     const row = new Row(scale.width)
@@ -112,9 +119,18 @@ function brokerRows({ trace, partitions }: Story, scale: Scale): [string, Row][]
     let since = scale.from
     const marks: [number, string][] = []
     const paintUntil = (time: number): void => {
-      const state: NodeState = !flags.up ? 'down' : flags.paused ? 'paused' : flags.leads.size > 0 ? 'leads' : flags.fenced ? 'fenced' : 'up'
+      const state: NodeState = !flags.up
+        ? 'down'
+        : flags.paused
+          ? 'paused'
+          : flags.fenced
+            ? 'fenced'
+            : flags.leads.size > 0
+              ? 'leads'
+              : 'up'
       const style = state === 'leads' ? 'green' : state === 'paused' ? 'yellow' : undefined
-      if (time > scale.from) row.fill(scale.column(since), time >= scale.to ? scale.width : scale.column(time), STATE_CHARS[state], style)
+      if (time > scale.from)
+        row.fill(scale.column(since), time >= scale.to ? scale.width : scale.column(time), STATE_CHARS[state], style)
       since = Math.max(scale.from, time)
     }
     for (const event of trace) {
@@ -138,7 +154,10 @@ interface Flags {
 
 function concerns(event: TraceEvent, broker: string): boolean {
   if (event.type === 'controller.broker') return nodeName(event.data.broker) === broker
-  return event.node === broker && (event.type.startsWith('node.') || event.type === 'replica.leader' || event.type === 'replica.follower')
+  return (
+    event.node === broker &&
+    (event.type.startsWith('node.') || event.type === 'replica.leader' || event.type === 'replica.follower')
+  )
 }
 
 /** Applies an event; returns the mark it leaves. */
@@ -146,6 +165,8 @@ function change(event: TraceEvent, broker: string, flags: Flags, partitions: rea
   switch (event.type) {
     case 'node.start':
       flags.up = true
+      // Until the controller has unfenced this incarnation it serves nobody.
+      flags.fenced = true
       return undefined
     case 'node.down':
       flags.up = false
@@ -178,7 +199,8 @@ function controllerRow({ trace }: Story, scale: Scale): [string, Row][] {
   let active = ''
   for (const event of trace) {
     if (event.type === 'controller.active') changes.push([event.time, (active = event.node) + ` e${event.data.epoch}`])
-    else if ((event.type === 'node.down' || event.type === 'controller.resigned') && event.node === active) changes.push([event.time, '?'])
+    else if ((event.type === 'node.down' || event.type === 'controller.resigned') && event.node === active)
+      changes.push([event.time, '?'])
   }
   putChanges(row, changes, scale)
   return [['controller', row]]
@@ -240,7 +262,8 @@ function putSparse(row: Row, changes: readonly [number, string][], scale: Scale)
   for (const [time, text] of changes) {
     if (time < scale.from || time > scale.to || text.includes('▼')) continue
     const column = scale.column(time)
-    if (column + text.length > scale.width || taken.some(([from, to]) => column <= to && column + text.length >= from)) continue
+    if (column + text.length > scale.width || taken.some(([from, to]) => column <= to && column + text.length >= from))
+      continue
     row.put(column, text, 'dim')
     taken.push([column - 1, column + text.length + 4])
   }
@@ -248,7 +271,9 @@ function putSparse(row: Row, changes: readonly [number, string][], scale: Scale)
 }
 
 function clientRows({ trace, result }: Story, scale: Scale): [string, Row][] {
-  const lost = new Set(result.failures.filter(({ name }) => name === 'acked-records-survive').flatMap(({ evidence }) => evidence))
+  const lost = new Set(
+    result.failures.filter(({ name }) => name === 'acked-records-survive').flatMap(({ evidence }) => evidence),
+  )
   const rows = new Map<string, Row>()
   for (const name of Object.keys(result.scenario.clients)) {
     const row = new Row(scale.width)

@@ -13,5 +13,10 @@ import { stripOf } from './timeline-strip.js'
 export function timelineOf(result: RunResult, look: Look): string {
   if (result.trace === undefined) return 'no timeline: nobody watched this run'
   const story = storyOf(result)
-  return [...stripOf(story, look), '', ...diagramOf(story, look), paint(`replay: samsa replay ${result.token}`, 'dim', look)].join('\n')
+  return [
+    ...stripOf(story, look),
+    '',
+    ...diagramOf(story, look),
+    paint(`replay: samsa replay ${result.token}`, 'dim', look),
+  ].join('\n')
 }

@@ -34,6 +34,9 @@ import type { BrokerReplicationConfig } from './replica-config.js'
 /** Timestamps that ask ListOffsets for an end of the log. */
 const LATEST_TIMESTAMP = -1
 const EARLIEST_TIMESTAMP = -2
+/** From here on a follower tells its broker epoch with its id (KIP-903). */
+const REPLICA_STATE_VERSION = 15
+const NO_REPLICA_STATE = { replicaId: -1, replicaEpoch: -1 }
 
 export interface FetcherOptions {
   readonly brokerId: NodeId
@@ -129,10 +132,10 @@ export class ReplicaFetcher {
     if (this.#phase === 'stopped') return
     const now = this.#env.clock.wallMs()
     this.#truncateNew(now)
-    const request = this.#buildFetch(now)
+    const version = imageMetadataVersion(this.#options.metadata()).fetchRequestVersion
+    const request = this.#buildFetch(now, version)
     if (request !== undefined) {
       this.#phase = 'busy'
-      const version = imageMetadataVersion(this.#options.metadata()).fetchRequestVersion
       this.#options.requests.send(this.leaderNode, 'Fetch', request, this.#onFetch, { version })
       return
     }
@@ -145,7 +148,7 @@ export class ReplicaFetcher {
     }
   }
 
-  #buildFetch(now: Millis): FetchRequest | undefined {
+  #buildFetch(now: Millis, version: number): FetchRequest | undefined {
     const { config, brokerId, brokerEpoch } = this.#options
     const session = this.#session
     session.begin()
@@ -171,11 +174,11 @@ export class ReplicaFetcher {
     }
     const { sessionId, sessionEpoch, topics, forgottenTopicsData, size } = session.build()
     if (size === 0 && forgottenTopicsData.length === 0) return undefined
+    const hasState = version >= REPLICA_STATE_VERSION
     return {
       clusterId: null,
-      // Versions before 15 carried the id here.
-      replicaId: -1,
-      replicaState: { replicaId: brokerId, replicaEpoch: brokerEpoch() },
+      replicaId: hasState ? -1 : brokerId,
+      replicaState: hasState ? { replicaId: brokerId, replicaEpoch: brokerEpoch() } : NO_REPLICA_STATE,
       maxWaitMs: config['replica.fetch.wait.max.ms'],
       minBytes: config['replica.fetch.min.bytes'],
       maxBytes: config['replica.fetch.response.max.bytes'],

@@ -14,7 +14,10 @@ export function saveFailure(result: RunResult): string {
   mkdirSync(FAILURES, { recursive: true })
   const { scenario, seed, token, file, failures } = result
   const path = join(FAILURES, `${token}.yaml`)
-  const remarks = [`${failures[0]?.name ?? 'failed'}: ${failures[0]?.message ?? ''}`, `replay: samsa replay ${token}   from ${file}, seed ${seed}`]
+  const remarks = [
+    `${failures[0]?.name ?? 'failed'}: ${failures[0]?.message ?? ''}`,
+    `replay: samsa replay ${token}   from ${file}, seed ${seed}`,
+  ]
   writeFileSync(path, writeYaml({ ...scenario, run: { ...scenario.run, seed } }, remarks))
   return path
 }

@@ -19,8 +19,13 @@ interface Word {
 const WORDS: Readonly<Record<string, () => readonly Word[]>> = {
   faults: () => stepKinds('fault'),
   operations: () => stepKinds('operation'),
-  events: () => Object.entries(PATTERNS).map(([name, { doc, subject, conditions }]) => ({ name: `${name}: ${subject}`, doc: withConditions(doc, conditions) })),
-  measures: () => Object.entries(MEASURES).map(([name, { subject, doc }]) => ({ name: measureForm(name, subject), doc })),
+  events: () =>
+    Object.entries(PATTERNS).map(([name, { doc, subject, conditions }]) => ({
+      name: `${name}: ${subject}`,
+      doc: withConditions(doc, conditions),
+    })),
+  measures: () =>
+    Object.entries(MEASURES).map(([name, { subject, doc }]) => ({ name: measureForm(name, subject), doc })),
   oracles: () => ORACLE_NAMES.map((name) => ({ name, doc: '' })),
 }
 
@@ -37,8 +42,13 @@ export async function listCommand(paths: readonly string[], options: { readonly 
     return ExitCode.nothing
   }
   if (options.json) {
-    for (const { scenario, file } of loaded) print(JSON.stringify({ file, name: scenario.name, description: scenario.description, seeds: scenario.run.seeds }))
-  } else table(loaded.map(({ scenario, file }) => ({ name: file, doc: scenario.name })), false)
+    for (const { scenario, file } of loaded)
+      print(JSON.stringify({ file, name: scenario.name, description: scenario.description, seeds: scenario.run.seeds }))
+  } else
+    table(
+      loaded.map(({ scenario, file }) => ({ name: file, doc: scenario.name })),
+      false,
+    )
   return ExitCode.pass
 }
 
@@ -57,5 +67,6 @@ function measureForm(name: string, subject: string): string {
 
 function table(words: readonly Word[], json: boolean): void {
   const width = Math.max(...words.map(({ name }) => name.length))
-  for (const { name, doc } of words) print(json ? JSON.stringify({ name, doc }) : `${name.padEnd(width)}  ${doc}`.trimEnd())
+  for (const { name, doc } of words)
+    print(json ? JSON.stringify({ name, doc }) : `${name.padEnd(width)}  ${doc}`.trimEnd())
 }

@@ -50,7 +50,9 @@ program
   .description('list scenarios; or faults, operations, events, measures, oracles')
   .argument('[paths...]', 'scenario files and folders, or one of: faults, operations, events, measures, oracles')
   .option('--json', 'one JSON object a line')
-  .action(async (paths: string[], options) => (await import('./list-command.js')).listCommand(paths, options).then(exit))
+  .action(async (paths: string[], options) =>
+    (await import('./list-command.js')).listCommand(paths, options).then(exit),
+  )
 
 program
   .command('check')
@@ -86,7 +88,8 @@ function exit(code: ExitCode): void {
 
 function wholeNumber(text: string): number {
   const value = Number(text)
-  if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff) throw new InvalidArgumentError('expected a whole number.')
+  if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff)
+    throw new InvalidArgumentError('expected a whole number.')
   return value
 }
 

@@ -27,7 +27,9 @@ export class Progress {
     const rate = this.#done / ((now - this.#began) / 1_000)
     const left = Math.ceil((this.#total - this.#done) / rate)
     const failed = this.#failed > 0 ? `, ${this.#failed} failed` : ''
-    this.#line.show(`${this.#done}/${this.#total} runs${failed}   ${rate.toFixed(rate < 10 ? 1 : 0)}/s   ${left} s left`)
+    this.#line.show(
+      `${this.#done}/${this.#total} runs${failed}   ${rate.toFixed(rate < 10 ? 1 : 0)}/s   ${left} s left`,
+    )
   }
 
   clear(): void {

@@ -26,7 +26,12 @@ export interface ReplayOptions {
 export async function replayCommand(text: string, paths: readonly string[], options: ReplayOptions): Promise<ExitCode> {
   const { loaded, token, seed } = await find(text, paths)
   const scenario = token === undefined ? loaded.scenario : applyToken(loaded.scenario, token)
-  const request = { seed, file: loaded.file, ...(token !== undefined && { token: text }), clock: () => performance.now() }
+  const request = {
+    seed,
+    file: loaded.file,
+    ...(token !== undefined && { token: text }),
+    clock: () => performance.now(),
+  }
   const result = runScenario(scenario, { ...request, trace: true })
   const again = runScenario(scenario, request)
   if (options.json) for (const event of result.trace ?? []) print(eventLine(event, result.readyAt))
@@ -54,13 +59,18 @@ async function find(text: string, paths: readonly string[]): Promise<Found> {
   const token = parseToken(text)
   if (token === undefined) return findFile(text)
   const saved = join(FAILURES, `${text}.yaml`)
-  const places = [...paths, ...(existsSync(saved) ? [saved] : []), ...['scenarios'].filter((folder) => paths.length === 0 && existsSync(folder))]
+  const places = [
+    ...paths,
+    ...(existsSync(saved) ? [saved] : []),
+    ...['scenarios'].filter((folder) => paths.length === 0 && existsSync(folder)),
+  ]
   for (const file of findScenarioFiles(places)) {
     const loaded = await loadScenario(file).catch((error: unknown) => {
       if (error instanceof UsageError) return undefined
       throw error
     })
-    if (loaded !== undefined && fingerprintOf(loaded.scenario) === token.fingerprint) return { loaded, token, seed: token.seed }
+    if (loaded !== undefined && fingerprintOf(loaded.scenario) === token.fingerprint)
+      return { loaded, token, seed: token.seed }
   }
   throw new UsageError({
     message: `${text}: no scenario has this fingerprint in ${places.join(', ') || 'any folder'}; it, or samsa, has changed since`,

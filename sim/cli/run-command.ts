@@ -43,7 +43,9 @@ export async function runCommand(paths: readonly string[], options: RunCommandOp
   const orders = scenarios.flatMap((loaded) => selectSeeds(loaded, options).map((seed) => orderOf(loaded, seed)))
   orders.forEach((order, index) => Object.assign(order, { order: index }))
   if (orders.length === 0) {
-    remark(options.lastFailed ? `no failures under ${FAILURES}` : 'nothing matched: no scenario, or no seed in this shard')
+    remark(
+      options.lastFailed ? `no failures under ${FAILURES}` : 'nothing matched: no scenario, or no seed in this shard',
+    )
     return ExitCode.nothing
   }
   const sweep = new Sweep(scenarios, orders, options)
@@ -90,7 +92,12 @@ class Sweep {
     const began = performance.now()
     try {
       if (this.#inProcess) this.#runHere()
-      else await runAll(this.#orders, { ...(this.#options.jobs !== undefined && { jobs: this.#options.jobs }), onAnswer: (answer, order) => this.#answer(answer, order), signal: this.#abort.signal })
+      else
+        await runAll(this.#orders, {
+          ...(this.#options.jobs !== undefined && { jobs: this.#options.jobs }),
+          onAnswer: (answer, order) => this.#answer(answer, order),
+          signal: this.#abort.signal,
+        })
       if (this.#options.verifyDeterminism) this.#verify()
     } finally {
       process.removeListener('SIGINT', interrupt)
@@ -144,23 +151,37 @@ class Sweep {
   #report(tookMs: number): void {
     const done = this.#results.filter((result) => result !== undefined)
     for (const { scenario, file } of this.#scenarios) {
-      const results = done.filter((result) => result.scenario === scenario || (result.file === file && result.scenario.name === scenario.name))
+      const results = done.filter(
+        (result) => result.scenario === scenario || (result.file === file && result.scenario.name === scenario.name),
+      )
       if (results.length === 0) continue
-      const unmet = scenario.expect.sometimes.filter((expectation) => !results.some((result) => meetsSometimes(result.measures, expectation)))
+      const unmet = scenario.expect.sometimes.filter(
+        (expectation) => !results.some((result) => meetsSometimes(result.measures, expectation)),
+      )
       const failed = results.find((result) => result.verdict === 'fail')
       const shown = failed ?? (this.#options.timeline ? results[0] : undefined)
       const watched = shown && runScenario(shown.scenario, { seed: shown.seed, file, trace: true })
       if (failed !== undefined) saveFailure(failed)
-      const report = { scenario, file, results, unmetSometimes: unmet, ...(watched && { shown: { ...watched, tookMs: shown.tookMs } }) }
+      const report = {
+        scenario,
+        file,
+        results,
+        unmetSometimes: unmet,
+        ...(watched && { shown: { ...watched, tookMs: shown.tookMs } }),
+      }
       for (const reporter of this.#reporters) reporter.scenario(report)
     }
     const left = this.#orders.length - done.length - this.#defects.length
     const interrupted = this.#interrupted || left > 0
-    for (const reporter of this.#reporters) reporter.end({ results: done, tookMs, planned: this.#orders.length, interrupted })
+    for (const reporter of this.#reporters)
+      reporter.end({ results: done, tookMs, planned: this.#orders.length, interrupted })
     for (const { order, defect } of this.#defects) {
-      remark(`samsa failed on ${order.file} seed ${order.seed}, and this is a defect of it. Again: samsa run ${order.file} --seed ${order.seed}\n${defect}`)
+      remark(
+        `samsa failed on ${order.file} seed ${order.seed}, and this is a defect of it. Again: samsa run ${order.file} --seed ${order.seed}\n${defect}`,
+      )
     }
-    if (this.#interrupted) remark(`interrupted: ${done.length} of ${this.#orders.length} runs were done and are told above`)
+    if (this.#interrupted)
+      remark(`interrupted: ${done.length} of ${this.#orders.length} runs were done and are told above`)
     if (this.#options.profile) remark(profileOf(done, tookMs))
   }
 
@@ -171,7 +192,10 @@ class Sweep {
     if (done.some((result) => result.verdict === 'fail')) return ExitCode.fail
     const unmet = this.#scenarios.some(({ scenario }) =>
       scenario.expect.sometimes.some(
-        (expectation) => !done.some((result) => result.scenario.name === scenario.name && meetsSometimes(result.measures, expectation)),
+        (expectation) =>
+          !done.some(
+            (result) => result.scenario.name === scenario.name && meetsSometimes(result.measures, expectation),
+          ),
       ),
     )
     // One seed alone cannot show what only some seeds do.
@@ -200,6 +224,9 @@ function profileOf(results: readonly RunResult[], tookMs: number): string {
   return [
     `${results.length} runs in ${(tookMs / 1_000).toFixed(2)} s: ${events} events, ${simulated.toFixed(0)} s simulated`,
     `${Math.round(events / (busy / 1_000))} events/s and ${Math.round(simulated / (busy / 1_000))} simulated s/s in a thread`,
-    ...slowest.map((result) => `  ${result.tookMs.toFixed(0).padStart(6)} ms  ${result.events} events  ${result.file} seed ${result.seed}`),
+    ...slowest.map(
+      (result) =>
+        `  ${result.tookMs.toFixed(0).padStart(6)} ms  ${result.events} events  ${result.file} seed ${result.seed}`,
+    ),
   ].join('\n')
 }

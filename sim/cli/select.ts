@@ -15,7 +15,10 @@ const DEFAULT_FOLDER = 'scenarios'
 /** Loads every scenario under `paths` that matches. Problems of all files come at once. @throws UsageError */
 export async function selectScenarios(paths: readonly string[], { grep }: Selection = {}): Promise<LoadedScenario[]> {
   if (paths.length === 0 && !existsSync(DEFAULT_FOLDER)) {
-    throw new UsageError({ message: 'no scenarios given, and there is no folder scenarios/ here', mend: 'name a file or a folder' })
+    throw new UsageError({
+      message: 'no scenarios given, and there is no folder scenarios/ here',
+      mend: 'name a file or a folder',
+    })
   }
   const pattern = patternOf(grep)
   const problems: Problem[] = []
@@ -29,13 +32,19 @@ export async function selectScenarios(paths: readonly string[], { grep }: Select
     }
   }
   if (problems.length > 0) throw new UsageError(problems)
-  return loaded.filter(({ scenario, file }) => pattern === undefined || pattern.test(scenario.name) || pattern.test(file))
+  return loaded.filter(
+    ({ scenario, file }) => pattern === undefined || pattern.test(scenario.name) || pattern.test(file),
+  )
 }
 
 /** The seeds of one scenario: `seed`, or 1 to `seeds`, or what the scenario says; of them the shard's part. */
 export function selectSeeds(
   { scenario }: LoadedScenario,
-  options: { readonly seed?: number; readonly seeds?: number; readonly shard?: { readonly index: number; readonly of: number } },
+  options: {
+    readonly seed?: number
+    readonly seeds?: number
+    readonly shard?: { readonly index: number; readonly of: number }
+  },
 ): number[] {
   if (options.seed !== undefined) return [options.seed]
   if (options.seeds === undefined && scenario.run.seed !== undefined) return [scenario.run.seed]

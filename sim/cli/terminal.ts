@@ -7,7 +7,7 @@
 
 import { formatProblems } from '../../reports/problems.js'
 import type { Look } from '../../reports/reporter.js'
-import { UsageError } from '../kernel/errors.js'
+import type { UsageError } from '../kernel/errors.js'
 
 const NARROWEST = 60
 const WIDEST = 200

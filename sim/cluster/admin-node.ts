@@ -54,7 +54,10 @@ export class AdminNode {
   }
 
   /** Runs an operation; `done` gets `ok` or Kafka's error name. */
-  run(operation: (admin: Admin, done: (result: AdminResult<unknown>) => void) => void, done: (outcome: string) => void): void {
+  run(
+    operation: (admin: Admin, done: (result: AdminResult<unknown>) => void) => void,
+    done: (outcome: string) => void,
+  ): void {
     if (this.#admin === undefined) done('CLIENT_ENDED')
     else operation(this.#admin, (result) => done(result.outcome))
   }
@@ -75,5 +78,10 @@ export class AdminNode {
 export function newTopic(name: string, topic: TopicSpec, brokers: number): NewTopic {
   const configs = Object.fromEntries(Object.entries(topic.config).map(([key, value]) => [key, String(value)]))
   if (topic.replicas !== undefined) return { name, assignments: topic.replicas, configs }
-  return { name, partitions: topic.partitions ?? 1, replicationFactor: topic.replicationFactor ?? Math.min(3, brokers), configs }
+  return {
+    name,
+    partitions: topic.partitions ?? 1,
+    replicationFactor: topic.replicationFactor ?? Math.min(3, brokers),
+    configs,
+  }
 }

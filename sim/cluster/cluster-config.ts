@@ -9,7 +9,11 @@ import { BROKER_SETTINGS, isKnownBrokerSetting, parseBrokerConfig } from '../bro
 import { CONTROLLER_SETTINGS, parseControllerConfig } from '../controller/controller-config.js'
 import { nearest, parseConfig } from '../kernel/config-def.js'
 import type { Problem } from '../kernel/errors.js'
-import { defaultFeatureLevels, LATEST_METADATA_VERSION, SUPPORTED_FEATURES } from '../kraft/metadata/metadata-version.js'
+import {
+  defaultFeatureLevels,
+  LATEST_METADATA_VERSION,
+  SUPPORTED_FEATURES,
+} from '../kraft/metadata/metadata-version.js'
 import { LOG_SETTINGS } from '../log/log-config.js'
 import type { ClusterSpec, RawConfig } from './cluster-spec.js'
 
@@ -21,7 +25,9 @@ export function checkServerConfig(raw: RawConfig): readonly Problem[] {
     if (isKnownBrokerSetting(name) || Object.hasOwn(CONTROLLER_SETTINGS, name)) known[name] = value
     else problems.push(unknown(name))
   }
-  const fromBroker = parseBrokerConfig(known).problems.filter((problem) => !problem.message.startsWith('unknown setting'))
+  const fromBroker = parseBrokerConfig(known).problems.filter(
+    (problem) => !problem.message.startsWith('unknown setting'),
+  )
   const fromController = parseControllerConfig(known).problems
   const seen = new Set<string>()
   for (const problem of [...fromBroker, ...fromController]) {
@@ -50,7 +56,12 @@ export function checkFeatures(features: Readonly<Record<string, number>>): reado
     const range = SUPPORTED_FEATURES.get(name)
     if (range === undefined) {
       const near = nearest(name, SUPPORTED_FEATURES.keys())
-      return [{ message: `unknown feature ${name}`, mend: near ? `did you mean ${near}?` : `known are ${[...SUPPORTED_FEATURES.keys()].join(', ')}` }]
+      return [
+        {
+          message: `unknown feature ${name}`,
+          mend: near ? `did you mean ${near}?` : `known are ${[...SUPPORTED_FEATURES.keys()].join(', ')}`,
+        },
+      ]
     }
     if (level >= range.min && level <= range.max) return []
     return [{ message: `${name}: level ${level} is not supported, ${range.min} to ${range.max} are` }]

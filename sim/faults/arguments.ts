@@ -14,7 +14,10 @@ import { parseTarget, type Target, type TargetNames } from './target.js'
 export const duration = z.union([z.string(), z.number()]).transform((raw, context) => {
   const micros = typeof raw === 'string' ? parseDuration(raw) : undefined
   if (micros !== undefined) return micros
-  context.addIssue({ code: 'custom', message: `expected a duration with its unit, such as 50ms or 2s, got ${JSON.stringify(raw)}` })
+  context.addIssue({
+    code: 'custom',
+    message: `expected a duration with its unit, such as 50ms or 2s, got ${JSON.stringify(raw)}`,
+  })
   return z.NEVER
 })
 
@@ -23,7 +26,10 @@ export const signedDuration = z.union([z.string(), z.number()]).transform((raw, 
   const text = typeof raw === 'string' ? raw.trim() : ''
   const micros = parseDuration(text.replace(/^[+-]/, ''))
   if (micros !== undefined) return text.startsWith('-') ? -micros : micros
-  context.addIssue({ code: 'custom', message: `expected a duration with its unit, such as 50ms or -2s, got ${JSON.stringify(raw)}` })
+  context.addIssue({
+    code: 'custom',
+    message: `expected a duration with its unit, such as 50ms or -2s, got ${JSON.stringify(raw)}`,
+  })
   return z.NEVER
 })
 
@@ -37,7 +43,8 @@ export const size = z.union([z.string(), z.number()]).transform((raw, context) =
 
 /** `30%` or 0.3 → 0.3. */
 export const share = z.union([z.string(), z.number()]).transform((raw, context) => {
-  const value = typeof raw === 'number' ? raw : /^[0-9.]+\s*%$/.test(raw.trim()) ? Number.parseFloat(raw) / 100 : Number.NaN
+  const value =
+    typeof raw === 'number' ? raw : /^[0-9.]+\s*%$/.test(raw.trim()) ? Number.parseFloat(raw) / 100 : Number.NaN
   if (value >= 0 && value <= 1) return value
   context.addIssue({ code: 'custom', message: `expected a share, such as 30% or 0.3, got ${JSON.stringify(raw)}` })
   return z.NEVER

@@ -167,7 +167,13 @@ export class Injector {
     trace.cause = before
   }
 
-  #end(step: InjectedStep, number: number, targets: readonly NodeName[], text: string, end: (() => void) | undefined): void {
+  #end(
+    step: InjectedStep,
+    number: number,
+    targets: readonly NodeName[],
+    text: string,
+    end: (() => void) | undefined,
+  ): void {
     const { trace } = this.#engine
     trace.cause = trace.emit(SCENARIO_NODE, 'fault.end', { step: number, kind: step.kind, targets, text })
     this.#active--
@@ -179,7 +185,8 @@ export class Injector {
 /** An argument in one line, as the user wrote it. */
 function describe(argument: unknown): string {
   if (typeof argument === 'string' || typeof argument === 'number') return String(argument)
-  if (Array.isArray(argument)) return argument.map((side) => (Array.isArray(side) ? side.join(' ') : String(side))).join(' | ')
+  if (Array.isArray(argument))
+    return argument.map((side) => (Array.isArray(side) ? side.join(' ') : String(side))).join(' | ')
   if (typeof argument !== 'object' || argument === null) return ''
   return Object.entries(argument)
     .map(([key, value]) => `${key}=${Array.isArray(value) ? value.join(' ') : String(value)}`)

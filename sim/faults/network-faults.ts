@@ -87,8 +87,13 @@ const bandwidth: FaultKind<On & { limit: number }> = {
   type: 'fault',
   doc: 'links to and from these nodes carry this much a second: { on: b1, limit: 1MB }',
   lasts: 'always',
-  schema: (names) => z.strictObject({ on: targets(names), limit: size.refine((bytes) => bytes > 0, 'a limit of nothing is a partition') }),
-  plan: ({ on, limit }, context) => onLinks(on, context, (between) => context.cluster.network.bandwidth(limit, between)),
+  schema: (names) =>
+    z.strictObject({
+      on: targets(names),
+      limit: size.refine((bytes) => bytes > 0, 'a limit of nothing is a partition'),
+    }),
+  plan: ({ on, limit }, context) =>
+    onLinks(on, context, (between) => context.cluster.network.bandwidth(limit, between)),
 }
 
 const stall: FaultKind<readonly Target[]> = {
@@ -130,7 +135,8 @@ const drop: FaultKind<MessageArgument> = {
   doc: 'messages, and what follows them on their connection, never arrive: { request: Fetch, from: b2, to: b1, times: 1 }',
   lasts: 'always',
   schema: (names) => messageSchema(names, {}),
-  plan: (argument, context) => onMessages(argument, context, (match, limit) => context.cluster.network.dropMessages(match, limit)),
+  plan: (argument, context) =>
+    onMessages(argument, context, (match, limit) => context.cluster.network.dropMessages(match, limit)),
 }
 
 const delay: FaultKind<MessageArgument & { by: number }> = {
@@ -142,7 +148,18 @@ const delay: FaultKind<MessageArgument & { by: number }> = {
     onMessages(argument, context, (match, limit) => context.cluster.network.delayMessages(match, argument.by, limit)),
 }
 
-export const NETWORK_FAULTS = { partition, isolate, 'one-way': oneWay, latency, loss, bandwidth, stall, reset, drop, delay }
+export const NETWORK_FAULTS = {
+  partition,
+  isolate,
+  'one-way': oneWay,
+  latency,
+  loss,
+  bandwidth,
+  stall,
+  reset,
+  drop,
+  delay,
+}
 
 interface Handle {
   remove(): void
@@ -208,7 +225,9 @@ function onMessages(
     if (sources && !sources.includes(sender)) return false
     if (destinations && !destinations.includes(receiver)) return false
     const message = messageOf(frame)
-    return message !== undefined && message.api === (request ?? response) && message.isRequest === (request !== undefined)
+    return (
+      message !== undefined && message.api === (request ?? response) && message.isRequest === (request !== undefined)
+    )
   }
   const nodes = [...(sources ?? []), ...(destinations ?? [])]
   return { targets: nodes, act: () => ending(put(match, times === undefined ? {} : { times })) }

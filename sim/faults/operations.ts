@@ -39,7 +39,10 @@ const createTopic: OperationKind<CreateTopic> = {
   }),
   start: ({ name, partitions, replicas, config, 'replication-factor': factor }, { cluster }, done) => {
     const configs = Object.fromEntries(Object.entries(config).map(([key, value]) => [key, String(value)]))
-    const shape = replicas === undefined ? { partitions, replicationFactor: factor ?? Math.min(3, cluster.brokers.length) } : { assignments: replicas }
+    const shape =
+      replicas === undefined
+        ? { partitions, replicationFactor: factor ?? Math.min(3, cluster.brokers.length) }
+        : { assignments: replicas }
     cluster.admin.run((admin, answer) => admin.createTopics([{ name, configs, ...shape }], answer), done)
   },
 }
@@ -62,16 +65,23 @@ const deleteTopic: OperationKind<string> = {
 const reassign: OperationKind<{ partition: string; to: readonly number[] | 'cancel' }> = {
   type: 'operation',
   doc: 'moves a partition: { partition: orders-0, to: [b2, b3, b4] }, or { partition: orders-0, to: cancel }',
-  schema: (names) => z.strictObject({ partition: partition(names), to: z.union([z.literal('cancel'), z.array(brokerId).min(1)]) }),
+  schema: (names) =>
+    z.strictObject({ partition: partition(names), to: z.union([z.literal('cancel'), z.array(brokerId).min(1)]) }),
   start: ({ partition: name, to }, { cluster }, done) =>
-    cluster.admin.run((admin, answer) => admin.alterPartitionReassignments({ [name]: to === 'cancel' ? null : to }, answer), done),
+    cluster.admin.run(
+      (admin, answer) => admin.alterPartitionReassignments({ [name]: to === 'cancel' ? null : to }, answer),
+      done,
+    ),
 }
 
 const electLeaders: OperationKind<{ type: 'preferred' | 'unclean'; partitions: readonly string[] }> = {
   type: 'operation',
   doc: '{ type: preferred, partitions: [orders-0] }',
   schema: (names) =>
-    z.strictObject({ type: z.enum(['preferred', 'unclean']).default('preferred'), partitions: z.array(partition(names)).min(1) }),
+    z.strictObject({
+      type: z.enum(['preferred', 'unclean']).default('preferred'),
+      partitions: z.array(partition(names)).min(1),
+    }),
   start: ({ type, partitions }, { cluster }, done) =>
     cluster.admin.run((admin, answer) => admin.electLeaders(type, partitions, answer), done),
 }
@@ -94,10 +104,17 @@ const alterConfig: OperationKind<AlterConfig> = {
         set: settings.default({}),
         remove: z.array(z.string()).default([]),
       })
-      .refine(({ topic, broker }) => (topic === undefined) !== (broker === undefined), { message: 'name either a topic or a broker' })
-      .refine(({ set, remove }) => Object.keys(set).length + remove.length > 0, { message: 'nothing is set or removed' }),
+      .refine(({ topic, broker }) => (topic === undefined) !== (broker === undefined), {
+        message: 'name either a topic or a broker',
+      })
+      .refine(({ set, remove }) => Object.keys(set).length + remove.length > 0, {
+        message: 'nothing is set or removed',
+      }),
   start: ({ topic, broker, set, remove }, { cluster }, done) => {
-    const resource = topic === undefined ? { type: 'broker' as const, name: broker === 'all' ? '' : String(broker) } : { type: 'topic' as const, name: topic }
+    const resource =
+      topic === undefined
+        ? { type: 'broker' as const, name: broker === 'all' ? '' : String(broker) }
+        : { type: 'topic' as const, name: topic }
     const changes = [
       ...Object.entries(set).map(([name, value]) => ({ name, op: 'set' as const, value: String(value) })),
       ...remove.map((name) => ({ name, op: 'delete' as const })),
@@ -177,7 +194,13 @@ class RollingRestartRun {
   readonly #context: StepContext
   readonly #done: (outcome: string) => void
 
-  constructor(nodes: readonly NodeName[], pause: number, set: RollingRestart['set'], context: StepContext, done: (outcome: string) => void) {
+  constructor(
+    nodes: readonly NodeName[],
+    pause: number,
+    set: RollingRestart['set'],
+    context: StepContext,
+    done: (outcome: string) => void,
+  ) {
     this.#left = [...nodes]
     this.#pause = pause
     this.#set = set

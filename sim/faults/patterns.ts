@@ -27,7 +27,8 @@ export const PATTERNS: Readonly<Record<string, Pattern>> = {
     conditions: ['by', 'seq', 'offset'],
     watches: ['log.append'],
     matches: (event, partition, { by, seq, offset }) => {
-      if (event.type !== 'log.append' || event.data.role !== 'leader' || event.data.partition !== partition) return false
+      if (event.type !== 'log.append' || event.data.role !== 'leader' || event.data.partition !== partition)
+        return false
       if (offset !== undefined && event.data.lastOffset < Number(offset)) return false
       if (by === undefined && seq === undefined) return true
       return recordIdsOf(event.data.batch).some((id) => isRecord(id, by, seq))
@@ -50,14 +51,16 @@ export const PATTERNS: Readonly<Record<string, Pattern>> = {
     subject: 'client',
     conditions: ['seq'],
     watches: ['produce.invoked'],
-    matches: (event, client, { seq }) => event.type === 'produce.invoked' && event.node === client && isRecord(event.data.id, client, seq),
+    matches: (event, client, { seq }) =>
+      event.type === 'produce.invoked' && event.node === client && isRecord(event.data.id, client, seq),
   },
   acked: {
     doc: 'the client was told that a record is written',
     subject: 'client',
     conditions: ['seq'],
     watches: ['produce.acked'],
-    matches: (event, client, { seq }) => event.type === 'produce.acked' && event.node === client && isRecord(event.data.id, client, seq),
+    matches: (event, client, { seq }) =>
+      event.type === 'produce.acked' && event.node === client && isRecord(event.data.id, client, seq),
   },
   failed: {
     doc: 'the client was told that a record is not written',
@@ -99,7 +102,8 @@ export const PATTERNS: Readonly<Record<string, Pattern>> = {
     subject: 'partition',
     conditions: [],
     watches: ['controller.partition'],
-    matches: (event, partition) => event.type === 'controller.partition' && event.data.partition === partition && event.data.leader < 0,
+    matches: (event, partition) =>
+      event.type === 'controller.partition' && event.data.partition === partition && event.data.leader < 0,
   },
   leading: {
     doc: 'a broker took up leadership of the partition',
@@ -107,7 +111,9 @@ export const PATTERNS: Readonly<Record<string, Pattern>> = {
     conditions: ['leader'],
     watches: ['replica.leader'],
     matches: (event, partition, { leader }) =>
-      event.type === 'replica.leader' && event.data.partition === partition && (leader === undefined || event.node === leader),
+      event.type === 'replica.leader' &&
+      event.data.partition === partition &&
+      (leader === undefined || event.node === leader),
   },
   isr: {
     doc: 'the committed ISR has this size',
@@ -159,21 +165,24 @@ export const PATTERNS: Readonly<Record<string, Pattern>> = {
     subject: 'broker',
     conditions: [],
     watches: ['controller.broker'],
-    matches: (event, broker) => event.type === 'controller.broker' && event.data.change === 'fenced' && nodeName(event.data.broker) === broker,
+    matches: (event, broker) =>
+      event.type === 'controller.broker' && event.data.change === 'fenced' && nodeName(event.data.broker) === broker,
   },
   unfenced: {
     doc: 'the controller unfenced a broker',
     subject: 'broker',
     conditions: [],
     watches: ['controller.broker'],
-    matches: (event, broker) => event.type === 'controller.broker' && event.data.change === 'unfenced' && nodeName(event.data.broker) === broker,
+    matches: (event, broker) =>
+      event.type === 'controller.broker' && event.data.change === 'unfenced' && nodeName(event.data.broker) === broker,
   },
   down: {
     doc: 'a process ended',
     subject: 'node',
     conditions: ['how'],
     watches: ['node.down'],
-    matches: (event, node, { how }) => event.type === 'node.down' && event.node === node && (how === undefined || event.data.how === how),
+    matches: (event, node, { how }) =>
+      event.type === 'node.down' && event.node === node && (how === undefined || event.data.how === how),
   },
   started: {
     doc: 'a process started',
@@ -216,5 +225,8 @@ export const PATTERNS: Readonly<Record<string, Pattern>> = {
 
 function isRecord(id: string, by: ConditionValue | undefined, seq: ConditionValue | undefined): boolean {
   const slash = id.lastIndexOf('/')
-  return (by === undefined || id.slice(0, slash) === by) && (seq === undefined || Number(id.slice(slash + 1)) === Number(seq))
+  return (
+    (by === undefined || id.slice(0, slash) === by) &&
+    (seq === undefined || Number(id.slice(slash + 1)) === Number(seq))
+  )
 }

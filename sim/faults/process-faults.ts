@@ -140,7 +140,12 @@ export const PROCESS_FAULTS = {
   'clock-drift': clockDrift,
 }
 
-function down(chosen: readonly Target[], context: Parameters<typeof resolveTargets>[1], act: (node: string) => void, evenDown = false) {
+function down(
+  chosen: readonly Target[],
+  context: Parameters<typeof resolveTargets>[1],
+  act: (node: string) => void,
+  evenDown = false,
+) {
   const nodes = resolveTargets(chosen, context)
   if ('skipped' in nodes) return nodes
   const up = evenDown ? nodes : nodes.filter((node) => context.view.isUp(node))

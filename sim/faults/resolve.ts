@@ -7,7 +7,10 @@ import type { StepContext } from './kind.js'
 import { resolveTarget, sortNodes, type Target } from './target.js'
 
 /** The union of all targets in a fixed order, or why they mean nobody. */
-export function resolveTargets(targets: readonly Target[], context: StepContext): readonly NodeName[] | { skipped: string } {
+export function resolveTargets(
+  targets: readonly Target[],
+  context: StepContext,
+): readonly NodeName[] | { skipped: string } {
   const found = new Set<NodeName>()
   for (const target of targets) {
     const nodes = resolveTarget(target, context)

@@ -65,17 +65,27 @@ export function parseTarget(text: string, names: TargetNames): { target: Target 
   // A broker that an add-broker step brings later.
   if (/^b[1-9][0-9]*$/.test(trimmed) && names.brokers.length === 0) return { target: { type: 'node', name: trimmed } }
   const near = nearest(trimmed, [...known, ...WORDS])
-  return { wrong: `unknown target ${trimmed}`, mend: near ? `did you mean ${near}?` : `known are ${[...known, ...WORDS, ...FORMS].join(', ')}` }
+  return {
+    wrong: `unknown target ${trimmed}`,
+    mend: near ? `did you mean ${near}?` : `known are ${[...known, ...WORDS, ...FORMS].join(', ')}`,
+  }
 }
 
-function parseCall(name: string, argument: string, names: TargetNames): { target: Target } | { wrong: string; mend?: string } {
+function parseCall(
+  name: string,
+  argument: string,
+  names: TargetNames,
+): { target: Target } | { wrong: string; mend?: string } {
   if ((ROLES as readonly string[]).includes(name)) {
     if (parsePartition(argument) === undefined) {
       return { wrong: `${name}(${argument}): expected a partition`, mend: 'write it as topic-index, such as orders-0' }
     }
     if (!names.partitions.includes(argument)) {
       const near = nearest(argument, names.partitions)
-      return { wrong: `${name}(${argument}): no such partition`, mend: near ? `did you mean ${near}?` : 'declare its topic under cluster.topics' }
+      return {
+        wrong: `${name}(${argument}): no such partition`,
+        mend: near ? `did you mean ${near}?` : 'declare its topic under cluster.topics',
+      }
     }
     return { target: { type: 'partition', role: name as PartitionRole, partition: argument } }
   }
@@ -94,7 +104,10 @@ function parseCall(name: string, argument: string, names: TargetNames): { target
     return 'wrong' in of ? of : { target: { type: 'random', count: Number(parts[1]), of: of.target } }
   }
   const near = nearest(name, [...ROLES, 'minority', 'majority', 'random', 'any'])
-  return { wrong: `unknown target ${name}(…)`, mend: near ? `did you mean ${near}(…)?` : `known are ${FORMS.join(', ')}` }
+  return {
+    wrong: `unknown target ${name}(…)`,
+    mend: near ? `did you mean ${near}(…)?` : `known are ${FORMS.join(', ')}`,
+  }
 }
 
 /** The nodes that `target` means right now, in a fixed order; or why it means nobody. */
@@ -130,12 +143,19 @@ export function resolveTarget(target: Target, context: TargetContext): readonly 
   }
 }
 
-function resolveSet(set: 'brokers' | 'controllers' | 'clients' | 'rest', { names, taken }: TargetContext): readonly NodeName[] {
+function resolveSet(
+  set: 'brokers' | 'controllers' | 'clients' | 'rest',
+  { names, taken }: TargetContext,
+): readonly NodeName[] {
   if (set !== 'rest') return names[set]
   return [...names.brokers, ...names.controllers].filter((name) => taken === undefined || !taken.has(name))
 }
 
-function resolvePartition(role: PartitionRole, partition: string, { view }: TargetContext): readonly NodeName[] | { nobody: string } {
+function resolvePartition(
+  role: PartitionRole,
+  partition: string,
+  { view }: TargetContext,
+): readonly NodeName[] | { nobody: string } {
   const state = view.partition(partition)
   if (state === undefined) return { nobody: `${partition} does not exist` }
   if (role === 'leader') return state.leader < 0 ? { nobody: `${partition} has no leader` } : [nodeName(state.leader)]

@@ -39,7 +39,13 @@ interface PartitionState {
 
 export class AckedRecords implements Oracle {
   readonly name = 'acked-records-survive'
-  readonly watches: readonly EventType[] = ['produce.acked', 'replica.leader', 'log.truncate', 'broker.state']
+  readonly watches: readonly EventType[] = [
+    'produce.acked',
+    'replica.leader',
+    'replica.follower',
+    'log.truncate',
+    'broker.state',
+  ]
   readonly #findings = new Findings(this.name)
   readonly #partitions = new Map<string, PartitionState>()
   readonly #logs: LogModel
@@ -55,7 +61,10 @@ export class AckedRecords implements Oracle {
   observe(event: TraceEvent): void {
     if (event.type === 'produce.acked') this.#acked(event)
     else if (event.type === 'replica.leader') this.#leads(event)
-    else if (event.type === 'log.truncate') {
+    else if (event.type === 'replica.follower') {
+      const state = this.#partitions.get(event.data.partition)
+      if (state?.leader === event.node) state.leader = undefined
+    } else if (event.type === 'log.truncate') {
       const state = this.#partitions.get(event.data.partition)
       if (state?.leader === event.node) this.#verify(event.data.partition, state, event.seq, event.time)
     } else if (event.type === 'broker.state' && event.data.to === 'RUNNING') {
@@ -113,9 +122,16 @@ export class AckedRecords implements Oracle {
 
   #report(partition: string, record: Acked, log: ReplicaLog, decisive: number, time: number): void {
     const subject = `${partition}@${record.offset}`
-    const missing = record.offset >= log.logEnd ? `missing on ${log.node}` : `another record in its place on ${log.node}`
+    const missing =
+      record.offset >= log.logEnd ? `missing on ${log.node}` : `another record in its place on ${log.node}`
     const message = `${subject} (${record.id}) acked to ${record.client} at ${formatSeconds(record.time)} s, ${missing}, which leads`
-    this.#findings.add(subject, message, time, [record.seq, decisive], this.#promises.excuseAcked(partition, record.acks))
+    this.#findings.add(
+      subject,
+      message,
+      time,
+      [record.seq, decisive],
+      this.#promises.excuseAcked(partition, record.acks),
+    )
   }
 
   #state(partition: string): PartitionState {

@@ -37,7 +37,17 @@ interface Committed {
 
 export class CommittedLog implements Oracle {
   readonly name = 'log-matching'
-  readonly watches: readonly EventType[] = ['hw.advance', 'hw.set', 'quorum.hw', 'replica.leader', 'isr.committed', 'quorum.state', 'broker.state', 'controller.topic']
+  readonly watches: readonly EventType[] = [
+    'hw.advance',
+    'hw.set',
+    'quorum.hw',
+    'replica.leader',
+    'replica.follower',
+    'isr.committed',
+    'quorum.state',
+    'broker.state',
+    'controller.topic',
+  ]
   readonly highWatermark = new Findings('high-watermark-monotonic')
   readonly isrHasCommitted = new Findings('isr-has-committed')
   readonly order: RecordOrder
@@ -66,11 +76,17 @@ export class CommittedLog implements Oracle {
       case 'isr.committed':
         this.#state(event.data.partition).isr = event.data.isr
         break
+      case 'replica.follower': {
+        const state = this.#state(event.data.partition)
+        if (state.leader === event.node) state.leader = undefined
+        break
+      }
       case 'replica.leader':
         this.#takesUp(event)
         break
       case 'broker.state':
-        for (const [partition, state] of this.#partitions) if (state.leader === event.node) this.#judge(state, partition, event)
+        for (const [partition, state] of this.#partitions)
+          if (state.leader === event.node) this.#judge(state, partition, event)
         break
       case 'quorum.state':
         if (event.data.to === 'leader') this.#leads(event.node, QUORUM_PARTITION, event)
@@ -145,7 +161,13 @@ export class CommittedLog implements Oracle {
     this.#matching.checks++
     if (log.logEnd < state.end) {
       const message = `${partition}: ${node} leads with a log up to ${log.logEnd}, committed was up to ${state.end}`
-      this.#matching.add(`${partition}@${log.logEnd}`, message, event.time, [state.seq, event.seq], this.#promises.excuse(partition))
+      this.#matching.add(
+        `${partition}@${log.logEnd}`,
+        message,
+        event.time,
+        [state.seq, event.seq],
+        this.#promises.excuse(partition),
+      )
       this.#shorten(state, log.logEnd)
     }
     const from = this.#matchedUpTo(state, log)
@@ -166,7 +188,13 @@ export class CommittedLog implements Oracle {
       if (expected.crc !== found.crc || expected.epoch !== found.epoch || expected.baseOffset !== found.baseOffset) {
         const subject = `${log.partition}@${found.baseOffset}`
         const message = `${subject} on ${log.node} (epoch ${found.epoch}) is not what was committed (epoch ${expected.epoch})`
-        this.#matching.add(subject, message, event.time, [expected.seq, found.seq, event.seq], this.#promises.excuse(log.partition))
+        this.#matching.add(
+          subject,
+          message,
+          event.time,
+          [expected.seq, found.seq, event.seq],
+          this.#promises.excuse(log.partition),
+        )
         // From here on this replica's history counts, so that one difference is reported once.
         this.#shorten(state, Math.min(expected.baseOffset, found.baseOffset))
         return
@@ -195,7 +223,8 @@ export class CommittedLog implements Oracle {
   }
 
   #shorten(state: Committed, to: Offset): void {
-    while (state.entries.length > 0 && (state.entries[state.entries.length - 1] as Entry).lastOffset >= to) state.entries.pop()
+    while (state.entries.length > 0 && (state.entries[state.entries.length - 1] as Entry).lastOffset >= to)
+      state.entries.pop()
     state.end = Math.min(state.end, to)
     for (const matched of state.matched.values()) matched.upTo = Math.min(matched.upTo, to)
   }
@@ -211,7 +240,17 @@ export class CommittedLog implements Oracle {
   #state(partition: string): Committed {
     let state = this.#partitions.get(partition)
     if (state === undefined) {
-      state = { entries: [], end: 0, seq: 0, matched: new Map(), isr: [], ledEpoch: -1, leader: undefined, judged: false, leaderHw: new Map() }
+      state = {
+        entries: [],
+        end: 0,
+        seq: 0,
+        matched: new Map(),
+        isr: [],
+        ledEpoch: -1,
+        leader: undefined,
+        judged: false,
+        leaderHw: new Map(),
+      }
       this.#partitions.set(partition, state)
     }
     return state

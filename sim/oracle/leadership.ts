@@ -28,7 +28,17 @@ interface Decision {
 
 export class Leadership implements Oracle {
   readonly name = 'one-leader-per-epoch'
-  readonly watches: readonly EventType[] = ['replica.leader', 'log.append', 'quorum.state', 'controller.partition', 'controller.topic', 'log.deleted', 'log.open', 'log.truncate', 'node.wiped']
+  readonly watches: readonly EventType[] = [
+    'replica.leader',
+    'log.append',
+    'quorum.state',
+    'controller.partition',
+    'controller.topic',
+    'log.deleted',
+    'log.open',
+    'log.truncate',
+    'node.wiped',
+  ]
   readonly quorum = new Findings('one-quorum-leader-per-epoch')
   readonly epochs = new Findings('epochs-monotonic')
   readonly elections = new Findings('elections-as-configured')
@@ -113,7 +123,13 @@ export class Leadership implements Oracle {
     const last = this.#quorumEpochs.get(event.node)
     if (last !== undefined && epoch < last.epoch) {
       const message = `quorum epoch of ${event.node} went from ${last.epoch} back to ${epoch}`
-      this.epochs.add('quorum', message, event.time, [last.seq, event.seq], this.#promises.lostData(event.node) ? `data lost on ${event.node}` : undefined)
+      this.epochs.add(
+        'quorum',
+        message,
+        event.time,
+        [last.seq, event.seq],
+        this.#promises.lostData(event.node) ? `data lost on ${event.node}` : undefined,
+      )
     }
     this.#quorumEpochs.set(event.node, { epoch, seq: event.seq })
     if (!leads) return
@@ -132,8 +148,7 @@ export class Leadership implements Oracle {
     // After a failover the new controller tells again what it found uncommitted: the same decision, word for word.
     const repeated = last?.partitionEpoch === partitionEpoch && last.leaderEpoch === leaderEpoch
     if (last !== undefined && !repeated && (leaderEpoch < last.leaderEpoch || partitionEpoch <= last.partitionEpoch)) {
-      const message =
-        `${partition}: leader epoch ${last.leaderEpoch} → ${leaderEpoch}, partition epoch ${last.partitionEpoch} → ${partitionEpoch}`
+      const message = `${partition}: leader epoch ${last.leaderEpoch} → ${leaderEpoch}, partition epoch ${last.partitionEpoch} → ${partitionEpoch}`
       this.epochs.add(partition, message, event.time, [last.seq, event.seq])
     }
     const lastLeader = last === undefined || last.leader < 0 ? last?.lastLeader : last.leader

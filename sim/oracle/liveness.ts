@@ -80,7 +80,11 @@ export class Recovers implements Oracle {
         break
       case 'produce.failed':
         this.#pending.delete(event.data.id)
-        this.#failures.push({ time: event.time, seq: event.seq, message: `${event.data.id} failed with ${event.data.error}` })
+        this.#failures.push({
+          time: event.time,
+          seq: event.seq,
+          message: `${event.data.id} failed with ${event.data.error}`,
+        })
         break
       default:
         break
@@ -101,9 +105,12 @@ export class Recovers implements Oracle {
       const { leader, isr, replicas, seq, acting } = state
       if (leader < 0) return [{ subject: partition, message: `${partition} has no leader`, seq }]
       const name = nodeName(leader)
-      if (!this.#up.has(name)) return [{ subject: partition, message: `${partition} is led by ${name}, which is down`, seq }]
-      if (acting !== name) return [{ subject: partition, message: `${name} has not taken up the leadership of ${partition}`, seq }]
-      if (isr < replicas) return [{ subject: partition, message: `${partition} has ${isr} of ${replicas} replicas in sync`, seq }]
+      if (!this.#up.has(name))
+        return [{ subject: partition, message: `${partition} is led by ${name}, which is down`, seq }]
+      if (acting !== name)
+        return [{ subject: partition, message: `${name} has not taken up the leadership of ${partition}`, seq }]
+      if (isr < replicas)
+        return [{ subject: partition, message: `${partition} has ${isr} of ${replicas} replicas in sync`, seq }]
       return []
     })
   }
@@ -122,6 +129,7 @@ export class Recovers implements Oracle {
   }
 
   #forget(topic: string): void {
-    for (const name of [...this.#partitions.keys()]) if (parsePartition(name)?.topic === topic) this.#partitions.delete(name)
+    for (const name of [...this.#partitions.keys()])
+      if (parsePartition(name)?.topic === topic) this.#partitions.delete(name)
   }
 }

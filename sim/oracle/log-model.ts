@@ -57,7 +57,14 @@ export class ReplicaLog {
   }
 }
 
-export const LOG_MODEL_EVENTS: readonly EventType[] = ['log.open', 'log.append', 'log.truncate', 'log.start-offset', 'log.deleted', 'node.wiped']
+export const LOG_MODEL_EVENTS: readonly EventType[] = [
+  'log.open',
+  'log.append',
+  'log.truncate',
+  'log.start-offset',
+  'log.deleted',
+  'node.wiped',
+]
 
 export class LogModel {
   readonly #logs = new Map<string, ReplicaLog>()
@@ -107,7 +114,18 @@ export class LogModel {
     }
   }
 
-  #append(node: NodeName, data: { partition: string; baseOffset: Offset; lastOffset: Offset; leaderEpoch: Epoch; crc: number; batch: BatchView }, seq: number): void {
+  #append(
+    node: NodeName,
+    data: {
+      partition: string
+      baseOffset: Offset
+      lastOffset: Offset
+      leaderEpoch: Epoch
+      crc: number
+      batch: BatchView
+    },
+    seq: number,
+  ): void {
     const log = this.log(node, data.partition)
     const { baseOffset, lastOffset, leaderEpoch: epoch, crc, batch } = data
     log.entries.push({ baseOffset, lastOffset, epoch, crc, batch, seq })

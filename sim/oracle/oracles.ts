@@ -66,7 +66,10 @@ export class Oracles {
       leadership.elections,
       reads.positions,
     ]
-    this.#reports = (end) => [...this.#oracles.map((oracle) => oracle.finish(end)), ...others.map((findings) => findings.report())]
+    this.#reports = (end) => [
+      ...this.#oracles.map((oracle) => oracle.finish(end)),
+      ...others.map((findings) => findings.report()),
+    ]
     for (const oracle of this.#oracles) {
       for (const type of oracle.watches) {
         const list = this.#byType.get(type)
@@ -78,14 +81,21 @@ export class Oracles {
 
   /** Follows a run from its first event. */
   attach(trace: Trace): void {
-    const types = new Set<EventType>([...LOG_MODEL_EVENTS, ...PROMISE_EVENTS, ...SERVING_EVENTS, ...this.#byType.keys()])
+    const types = new Set<EventType>([
+      ...LOG_MODEL_EVENTS,
+      ...PROMISE_EVENTS,
+      ...SERVING_EVENTS,
+      ...this.#byType.keys(),
+    ])
     trace.watch([...types], (event) => this.#observe(event))
   }
 
   /** Reports in the order of ORACLE_NAMES. */
   finish(end: RunEnd): readonly OracleReport[] {
     const reports = this.#reports(end)
-    return reports.sort((a, b) => ORACLE_NAMES.indexOf(a.name) - ORACLE_NAMES.indexOf(b.name) || (a.name < b.name ? -1 : 1))
+    return reports.sort(
+      (a, b) => ORACLE_NAMES.indexOf(a.name) - ORACLE_NAMES.indexOf(b.name) || (a.name < b.name ? -1 : 1),
+    )
   }
 
   #observe(event: TraceEvent): void {

@@ -18,7 +18,12 @@ export const PROMISE_EVENTS: readonly EventType[] = [
   'operation.start',
 ]
 
-const NO_TOPIC: TopicPromises = { partitions: 1, replicationFactor: 1, minInsyncReplicas: 1, uncleanLeaderElection: false }
+const NO_TOPIC: TopicPromises = {
+  partitions: 1,
+  replicationFactor: 1,
+  minInsyncReplicas: 1,
+  uncleanLeaderElection: false,
+}
 
 export class PromiseKeeper {
   readonly #promises: Promises
@@ -61,7 +66,8 @@ export class PromiseKeeper {
         break
       case 'operation.start':
         if (event.data.kind === 'elect-leaders' && event.data.text.includes('unclean')) {
-          for (const topic of this.#promises.topics.keys()) if (event.data.text.includes(topic)) this.#uncleanRequested.add(topic)
+          for (const topic of this.#promises.topics.keys())
+            if (event.data.text.includes(topic)) this.#uncleanRequested.add(topic)
         }
         break
       default:
@@ -75,7 +81,8 @@ export class PromiseKeeper {
 
   /** Unclean election was switched on while the cluster ran, for the topic or for a broker. */
   uncleanAllowed(topic: string): boolean {
-    for (const resource of this.#uncleanAllowed) if (resource === `topic:${topic}` || resource.startsWith('broker:')) return true
+    for (const resource of this.#uncleanAllowed)
+      if (resource === `topic:${topic}` || resource.startsWith('broker:')) return true
     return this.#uncleanRequested.has(topic)
   }
 

@@ -57,7 +57,8 @@ export class Reads implements Oracle {
         this.#serves(event)
         break
       case 'produce.acked':
-        if (event.data.offset >= 0) this.#holds(event.data.partition, event.data.offset, event.data.id, event, event.data.acks)
+        if (event.data.offset >= 0)
+          this.#holds(event.data.partition, event.data.offset, event.data.id, event, event.data.acks)
         break
       case 'consume.polled':
         this.#polled(event)
@@ -70,7 +71,8 @@ export class Reads implements Oracle {
         break
       case 'controller.topic':
         if (event.data.change === 'deleted') {
-          for (const name of [...this.#holders.keys()]) if (name.slice(0, name.lastIndexOf('-')) === event.data.topic) this.#holders.delete(name)
+          for (const name of [...this.#holders.keys()])
+            if (name.slice(0, name.lastIndexOf('-')) === event.data.topic) this.#holders.delete(name)
         }
         break
       default:
@@ -102,9 +104,19 @@ export class Reads implements Oracle {
       if (position !== undefined && offset < position.next) {
         const message = `${event.node} read ${partition}@${offset} after having read up to ${position.next - 1}`
         this.positions.add(`${partition}@${offset}`, message, event.time, [position.seq, event.seq])
-      } else if (position !== undefined && offset > position.next && this.#skipsRecords(partition, position.next, offset)) {
+      } else if (
+        position !== undefined &&
+        offset > position.next &&
+        this.#skipsRecords(partition, position.next, offset)
+      ) {
         const message = `${event.node} read ${partition}@${offset} next after ${position.next - 1}: ${offset - position.next} skipped`
-        this.positions.add(`${partition}@${position.next}`, message, event.time, [position.seq, event.seq], this.#promises.excuse(partition))
+        this.positions.add(
+          `${partition}@${position.next}`,
+          message,
+          event.time,
+          [position.seq, event.seq],
+          this.#promises.excuse(partition),
+        )
       }
       position = { next: offset + 1, seq: event.seq }
       const id = ids[i]
@@ -141,7 +153,13 @@ export class Reads implements Oracle {
     const subject = `${partition}@${offset}`
     const weakest = Math.min(this.#ackOf(subject, known.id), this.#ackOf(subject, id))
     const excuse = weakest === 1 ? this.#promises.excuseAcked(partition, 1) : this.#promises.excuse(partition)
-    this.offsets.add(subject, `${subject} is ${known.id} for one and ${id} for another`, event.time, [known.seq, event.seq], excuse)
+    this.offsets.add(
+      subject,
+      `${subject} is ${known.id} for one and ${id} for another`,
+      event.time,
+      [known.seq, event.seq],
+      excuse,
+    )
     holders.set(offset, { id, seq: event.seq })
   }
 

@@ -41,11 +41,18 @@ export class RecordOrder {
   /** A batch became part of the committed log, in order. */
   committed(partition: string, entry: Entry, event: TraceEvent): void {
     let state = this.#partitions.get(partition)
-    if (state === undefined) this.#partitions.set(partition, (state = { nextOffset: entry.baseOffset, clients: new Map() }))
+    if (state === undefined)
+      this.#partitions.set(partition, (state = { nextOffset: entry.baseOffset, clients: new Map() }))
     this.dense.checks++
     if (entry.baseOffset > state.nextOffset) {
       const message = `${partition}: no record at offsets ${state.nextOffset} to ${entry.baseOffset - 1}`
-      this.dense.add(`${partition}@${state.nextOffset}`, message, event.time, [entry.seq, event.seq], this.#promises.excuse(partition))
+      this.dense.add(
+        `${partition}@${state.nextOffset}`,
+        message,
+        event.time,
+        [entry.seq, event.seq],
+        this.#promises.excuse(partition),
+      )
     }
     state.nextOffset = entry.lastOffset + 1
     if (entry.batch.isControl) return
@@ -55,7 +62,14 @@ export class RecordOrder {
     }
   }
 
-  #record(partition: string, state: PartitionOrder, entry: Entry, offset: number, id: { client: string; number: number }, event: TraceEvent): void {
+  #record(
+    partition: string,
+    state: PartitionOrder,
+    entry: Entry,
+    offset: number,
+    id: { client: string; number: number },
+    event: TraceEvent,
+  ): void {
     let client = state.clients.get(id.client)
     if (client === undefined) state.clients.set(id.client, (client = { seen: new Set(), last: new Map() }))
     const { producerId } = entry.batch

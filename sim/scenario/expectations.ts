@@ -13,12 +13,20 @@ import type { ScenarioProblem } from './strict.js'
 const OPERATORS = ['!=', '<=', '>=', '<', '>', '='] as const
 
 /** Reads `expect`; adds a problem for every oracle, measure or subject that does not exist. */
-export function checkExpectations(surface: ScenarioSurface, names: TargetNames, problems: ScenarioProblem[]): Expectations {
+export function checkExpectations(
+  surface: ScenarioSurface,
+  names: TargetNames,
+  problems: ScenarioProblem[],
+): Expectations {
   const { always, violated, eventually, end, sometimes } = surface.expect
   checkOracles(always, ['expect', 'always'], problems)
   checkOracles(violated, ['expect', 'violated'], problems)
   for (const name of always) {
-    if (violated.includes(name)) problems.push({ path: ['expect', 'violated'], message: `${name} cannot be expected to hold always and to be violated` })
+    if (violated.includes(name))
+      problems.push({
+        path: ['expect', 'violated'],
+        message: `${name} cannot be expected to hold always and to be violated`,
+      })
   }
   const context = { surface, names, problems }
   const list = Array.isArray(eventually) ? eventually : [eventually]
@@ -26,7 +34,11 @@ export function checkExpectations(surface: ScenarioSurface, names: TargetNames, 
     always,
     violated,
     eventually: list.flatMap((entry, index) =>
-      readEventual(entry, Array.isArray(eventually) ? ['expect', 'eventually', index] : ['expect', 'eventually'], context),
+      readEventual(
+        entry,
+        Array.isArray(eventually) ? ['expect', 'eventually', index] : ['expect', 'eventually'],
+        context,
+      ),
     ),
     end: readMeasures(end, ['expect', 'end'], context),
     sometimes: readMeasures(sometimes, ['expect', 'sometimes'], context),
@@ -87,12 +99,20 @@ function readEventual(
 ): EventualExpectation[] {
   const { within, ...measures } = entry
   if (Object.keys(measures).length === 0) {
-    context.problems.push({ path, message: 'nothing is expected here', mend: 'add a measure, such as isr(orders-0): [b1, b2, b3]' })
+    context.problems.push({
+      path,
+      message: 'nothing is expected here',
+      mend: 'add a measure, such as isr(orders-0): [b1, b2, b3]',
+    })
   }
   return readMeasures(measures, path, context).map((expectation) => ({ ...expectation, within }))
 }
 
-function readMeasures(given: Readonly<Record<string, unknown>>, path: readonly PropertyKey[], context: Context): MeasureExpectation[] {
+function readMeasures(
+  given: Readonly<Record<string, unknown>>,
+  path: readonly PropertyKey[],
+  context: Context,
+): MeasureExpectation[] {
   return Object.entries(given).flatMap(([text, raw]) => {
     const wrong = checkMeasure(text, context)
     if (wrong !== undefined) {
@@ -101,7 +121,10 @@ function readMeasures(given: Readonly<Record<string, unknown>>, path: readonly P
     }
     const comparison = readComparison(raw)
     if (comparison !== undefined) return [{ measure: text, comparison }]
-    context.problems.push({ path: [...path, text], message: `expected a value or a comparison such as ">= 1", got ${JSON.stringify(raw)}` })
+    context.problems.push({
+      path: [...path, text],
+      message: `expected a value or a comparison such as ">= 1", got ${JSON.stringify(raw)}`,
+    })
     return []
   })
 }
@@ -111,7 +134,10 @@ function checkMeasure(text: string, { surface, names }: Context): { message: str
   const measure = name && Object.hasOwn(MEASURES, name.measure) ? MEASURES[name.measure] : undefined
   if (name === undefined || measure === undefined) {
     const near = nearest(name?.measure ?? text, Object.keys(MEASURES))
-    return { message: `unknown measure ${text}`, mend: near ? `did you mean ${near}?` : `known are ${Object.keys(MEASURES).join(', ')}` }
+    return {
+      message: `unknown measure ${text}`,
+      mend: near ? `did you mean ${near}?` : `known are ${Object.keys(MEASURES).join(', ')}`,
+    }
   }
   const clients = Object.entries(surface.clients)
   const candidates = {
@@ -122,9 +148,11 @@ function checkMeasure(text: string, { surface, names }: Context): { message: str
     node: [...names.brokers, ...names.controllers, ...names.clients],
   }[measure.subject]
   if (candidates.includes(name.subject)) return undefined
-  if (measure.subject === 'none') return { message: `${name.measure} is about the whole run`, mend: `write ${name.measure}` }
+  if (measure.subject === 'none')
+    return { message: `${name.measure} is about the whole run`, mend: `write ${name.measure}` }
   const near = nearest(name.subject, candidates)
-  const what = name.subject === '' ? `${name.measure} needs a ${measure.subject}` : `no such ${measure.subject} ${name.subject}`
+  const what =
+    name.subject === '' ? `${name.measure} needs a ${measure.subject}` : `no such ${measure.subject} ${name.subject}`
   return { message: what, mend: near ? `did you mean ${near}?` : `known are ${candidates.join(', ') || 'none'}` }
 }
 

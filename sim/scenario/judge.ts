@@ -63,16 +63,28 @@ export class Judge {
     }
   }
 
-  finish(oracles: readonly OracleReport[], now: Micros, notReady: string | undefined): { verdict: Verdict; failures: Failure[] } {
+  finish(
+    oracles: readonly OracleReport[],
+    now: Micros,
+    notReady: string | undefined,
+  ): { verdict: Verdict; failures: Failure[] } {
     if (notReady !== undefined) {
-      const failure: Failure = { kind: 'liveness', name: 'ready', message: `the cluster never got ready: ${notReady}`, evidence: [], time: now }
+      const failure: Failure = {
+        kind: 'liveness',
+        name: 'ready',
+        message: `the cluster never got ready: ${notReady}`,
+        evidence: [],
+        time: now,
+      }
       return { verdict: 'fail', failures: [failure, ...this.#oracleFailures(oracles)] }
     }
     const failures = [...this.#oracleFailures(oracles), ...this.#endFailures(now)]
     const { late, undecided } = this.#eventualFailures(now)
     failures.push(...late)
     if (failures.length > 0) return { verdict: 'fail', failures }
-    const unknown = undecided || oracles.some((report) => report.verdict === 'unknown' && this.#scenario.expect.always.includes(report.name))
+    const unknown =
+      undecided ||
+      oracles.some((report) => report.verdict === 'unknown' && this.#scenario.expect.always.includes(report.name))
     return { verdict: unknown ? 'unknown' : 'pass', failures }
   }
 
@@ -81,7 +93,8 @@ export class Judge {
     const { expect, clients } = this.#scenario
     const names = new Set<string>(['lost', 'duplicated', 'reordered', 'controller-changes'])
     for (const [client, spec] of Object.entries(clients)) {
-      for (const measure of spec.kind === 'produce' ? ['sent', 'acked', 'failed'] : ['read']) names.add(`${client}.${measure}`)
+      for (const measure of spec.kind === 'produce' ? ['sent', 'acked', 'failed'] : ['read'])
+        names.add(`${client}.${measure}`)
     }
     for (const { measure } of [...expect.end, ...expect.sometimes, ...expect.eventually]) names.add(measure)
     return Object.fromEntries([...names].map((name) => [name, this.#measures.value(nameOf(name), now)]))
@@ -93,7 +106,14 @@ export class Judge {
       const losses = report.losses.reduce((sum, loss) => sum + loss.count, 0)
       if (violated.includes(report.name)) {
         if (report.violationCount + losses > 0) return []
-        return [{ kind: 'expectation', name: report.name, message: `expected ${report.name} to be violated, and it held`, evidence: [] }]
+        return [
+          {
+            kind: 'expectation',
+            name: report.name,
+            message: `expected ${report.name} to be violated, and it held`,
+            evidence: [],
+          },
+        ]
       }
       const [first] = report.violations
       if (report.verdict === 'fail' && first !== undefined) {
@@ -134,7 +154,8 @@ export class Judge {
       if (since === undefined && now - this.#calmSince < within) undecided = true
       else {
         const value = describeValue(this.#measures.value(name, now))
-        const when = since === undefined ? `it is ${value}` : `it took ${formatDuration(Math.round(took / 1_000) * 1_000)}`
+        const when =
+          since === undefined ? `it is ${value}` : `it took ${formatDuration(Math.round(took / 1_000) * 1_000)}`
         const message = `expected ${describeComparison(measure, comparison)} within ${formatDuration(within)} of the last fault, ${when}`
         late.push({ kind: 'expectation', name: measure, message, evidence: [], time: now })
       }
@@ -144,7 +165,10 @@ export class Judge {
 }
 
 /** Whether a run met what is expected of at least one of the seeds. */
-export function meetsSometimes(measures: Readonly<Record<string, MeasureValue>>, expectation: MeasureExpectation): boolean {
+export function meetsSometimes(
+  measures: Readonly<Record<string, MeasureValue>>,
+  expectation: MeasureExpectation,
+): boolean {
   const value = measures[expectation.measure]
   return value !== undefined && holds(value, expectation.comparison)
 }

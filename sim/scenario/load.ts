@@ -29,11 +29,17 @@ export function findScenarioFiles(paths: readonly string[]): string[] {
   for (const path of paths) {
     const stat = statSync(path, { throwIfNoEntry: false })
     if (stat === undefined) {
-      throw new UsageError({ message: `no such file or folder: ${path}`, mend: 'samsa list shows the scenarios that there are' })
+      throw new UsageError({
+        message: `no such file or folder: ${path}`,
+        mend: 'samsa list shows the scenarios that there are',
+      })
     }
     if (stat.isDirectory()) found.push(...walk(path))
     else if (isScenarioFile(path)) found.push(path)
-    else throw new UsageError({ message: `${path} is no scenario: expected ${[...YAML_ENDINGS, ...MODULE_ENDINGS].join(', ')}` })
+    else
+      throw new UsageError({
+        message: `${path} is no scenario: expected ${[...YAML_ENDINGS, ...MODULE_ENDINGS].join(', ')}`,
+      })
   }
   return [...new Set(found)]
 }
@@ -41,7 +47,8 @@ export function findScenarioFiles(paths: readonly string[]): string[] {
 /** Loads one file. @throws UsageError with every problem in it */
 export async function loadScenario(file: string): Promise<LoadedScenario> {
   const shown = relative(process.cwd(), resolve(file)) || file
-  if (MODULE_ENDINGS.some((ending) => file.endsWith(ending))) return { scenario: await loadModule(file, shown), file: shown }
+  if (MODULE_ENDINGS.some((ending) => file.endsWith(ending)))
+    return { scenario: await loadModule(file, shown), file: shown }
   return { scenario: readYaml(readText(file, shown), shown), file: shown }
 }
 
@@ -69,7 +76,11 @@ async function loadModule(file: string, shown: string): Promise<Scenario> {
     throw new UsageError({ message: `the scenario throws when loaded: ${messageOf(error)}`, place: { file: shown } })
   }
   if (plain === undefined) {
-    throw new UsageError({ message: 'no default export', place: { file: shown }, mend: 'write export default scenario(name, { … })' })
+    throw new UsageError({
+      message: 'no default export',
+      place: { file: shown },
+      mend: 'write export default scenario(name, { … })',
+    })
   }
   const result = readScenario(plain)
   if ('scenario' in result) return result.scenario
@@ -94,7 +105,9 @@ function readText(file: string, shown: string): string {
 }
 
 function walk(folder: string): string[] {
-  const entries = readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+  const entries = readdirSync(folder, { withFileTypes: true }).sort((a, b) =>
+    a.name < b.name ? -1 : a.name > b.name ? 1 : 0,
+  )
   return entries.flatMap((entry) => {
     const path = join(folder, entry.name)
     if (entry.isDirectory()) return entry.name.startsWith('.') || entry.name === 'node_modules' ? [] : walk(path)

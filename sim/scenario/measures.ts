@@ -206,7 +206,8 @@ export class Measures {
       this.#acting.set(partition, event.node)
     } else if (event.type === 'node.down') {
       for (const [partition, leader] of this.#acting) {
-        if (leader === event.node && !this.#leaderlessSince.has(partition)) this.#leaderlessSince.set(partition, event.time)
+        if (leader === event.node && !this.#leaderlessSince.has(partition))
+          this.#leaderlessSince.set(partition, event.time)
       }
     } else if (event.type === 'controller.partition' && this.#ready && event.data.leader < 0) {
       if (!this.#leaderlessSince.has(event.data.partition)) this.#leaderlessSince.set(event.data.partition, event.time)

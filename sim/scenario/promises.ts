@@ -32,7 +32,7 @@ export function promisesOf(scenario: Scenario): Promises {
       partitions: partitionCount(topic),
       replicationFactor: replicationFactor(topic, cluster),
       minInsyncReplicas: Number(setting('min.insync.replicas', topic, cluster) ?? 1),
-      uncleanLeaderElection: String(setting('unclean.leader.election.enable', topic, cluster) ?? false) === 'true',
+      uncleanLeaderElection: isTrue(setting('unclean.leader.election.enable', topic, cluster)),
     })
   }
   return {
@@ -45,4 +45,8 @@ export function promisesOf(scenario: Scenario): Promises {
 
 function setting(name: string, topic: TopicSpec, cluster: ClusterSpec): unknown {
   return topic.config[name] ?? cluster.config[name]
+}
+
+function isTrue(value: unknown): boolean {
+  return value === true || value === 'true'
 }

@@ -59,22 +59,44 @@ function readTopic(
 ): TopicSpec {
   const path = ['cluster', 'topics', name]
   if (!/^[a-zA-Z0-9._-]{1,249}$/.test(name) || name === '.' || name === '..') {
-    problems.push({ path, message: `${name} is no topic name`, mend: 'use up to 249 of a-z A-Z 0-9 . _ -', atKey: true })
+    problems.push({
+      path,
+      message: `${name} is no topic name`,
+      mend: 'use up to 249 of a-z A-Z 0-9 . _ -',
+      atKey: true,
+    })
   }
   const { replicas, partitions } = topic
   const factor = topic['replication-factor']
   if (replicas !== undefined && (partitions !== undefined || factor !== undefined)) {
-    problems.push({ path: [...path, 'replicas'], message: 'replicas say already how many partitions and replicas there are', mend: 'leave partitions and replication-factor out' })
+    problems.push({
+      path: [...path, 'replicas'],
+      message: 'replicas say already how many partitions and replicas there are',
+      mend: 'leave partitions and replication-factor out',
+    })
   }
   if (factor !== undefined && factor > brokers) {
-    problems.push({ path: [...path, 'replication-factor'], message: `replication factor ${factor} needs ${factor} brokers, there are ${brokers}` })
+    problems.push({
+      path: [...path, 'replication-factor'],
+      message: `replication factor ${factor} needs ${factor} brokers, there are ${brokers}`,
+    })
   }
   replicas?.forEach((list, index) => {
     for (const id of list) {
-      if (id > brokers) problems.push({ path: [...path, 'replicas', index], message: `no such broker b${id}`, mend: `brokers are b1 to b${brokers}` })
+      if (id > brokers)
+        problems.push({
+          path: [...path, 'replicas', index],
+          message: `no such broker b${id}`,
+          mend: `brokers are b1 to b${brokers}`,
+        })
     }
-    if (new Set(list).size < list.length) problems.push({ path: [...path, 'replicas', index], message: 'a broker holds one replica of a partition' })
-    if (list.length !== replicas[0]?.length) problems.push({ path: [...path, 'replicas', index], message: 'all partitions of a topic have the same number of replicas' })
+    if (new Set(list).size < list.length)
+      problems.push({ path: [...path, 'replicas', index], message: 'a broker holds one replica of a partition' })
+    if (list.length !== replicas[0]?.length)
+      problems.push({
+        path: [...path, 'replicas', index],
+        message: 'all partitions of a topic have the same number of replicas',
+      })
   })
   addAt([...path, 'config'], checkTopicConfig(topic.config), problems)
   return {
@@ -91,9 +113,16 @@ export function readClients(surface: ScenarioSurface, problems: ScenarioProblem[
   for (const [name, client] of Object.entries(surface.clients)) {
     const path = ['clients', name]
     if (!/^[a-zA-Z][a-zA-Z0-9_-]*$/.test(name) || /^[bcz][0-9]+$/.test(name) || name === 'admin') {
-      problems.push({ path, message: `${name} cannot be a client's name`, mend: 'use a letter and then letters, digits, - or _; b1, c1, z1 and admin are taken', atKey: true })
+      problems.push({
+        path,
+        message: `${name} cannot be a client's name`,
+        mend: 'use a letter and then letters, digits, - or _; b1, c1, z1 and admin are taken',
+        atKey: true,
+      })
     }
-    clients[name] = isProducer(client) ? readProducer(client, path, surface, problems) : readConsumer(client, path, surface, problems)
+    clients[name] = isProducer(client)
+      ? readProducer(client, path, surface, problems)
+      : readConsumer(client, path, surface, problems)
   }
   return clients
 }
@@ -105,13 +134,33 @@ function isProducer(client: Clients[string]): client is ProducerSurface {
   return 'produce' in client
 }
 
-function readProducer(client: ProducerSurface, path: readonly string[], surface: ScenarioSurface, problems: ScenarioProblem[]): ClientSpec {
+function readProducer(
+  client: ProducerSurface,
+  path: readonly string[],
+  surface: ScenarioSurface,
+  problems: ScenarioProblem[],
+): ClientSpec {
   checkTopic(client.produce, [...path, 'produce'], surface, problems)
-  checkPartitions(client.produce, client.partition === undefined ? [] : [client.partition], [...path, 'partition'], surface, problems)
+  checkPartitions(
+    client.produce,
+    client.partition === undefined ? [] : [client.partition],
+    [...path, 'partition'],
+    surface,
+    problems,
+  )
   const config = settings(client, PRODUCER_KEYS, PRODUCER_CONFIG, path, problems)
-  addAt(path, problemsIn(() => parseProducerConfig(config)), problems, config)
+  addAt(
+    path,
+    problemsIn(() => parseProducerConfig(config)),
+    problems,
+    config,
+  )
   if (client.every === 0 && client.count === undefined) {
-    problems.push({ path: [...path, 'every'], message: 'records without end and without pause never stop', mend: 'give count, or every above 0' })
+    problems.push({
+      path: [...path, 'every'],
+      message: 'records without end and without pause never stop',
+      mend: 'give count, or every above 0',
+    })
   }
   return {
     kind: 'produce',
@@ -126,11 +175,21 @@ function readProducer(client: ProducerSurface, path: readonly string[], surface:
   }
 }
 
-function readConsumer(client: ConsumerSurface, path: readonly string[], surface: ScenarioSurface, problems: ScenarioProblem[]): ClientSpec {
+function readConsumer(
+  client: ConsumerSurface,
+  path: readonly string[],
+  surface: ScenarioSurface,
+  problems: ScenarioProblem[],
+): ClientSpec {
   checkTopic(client.consume, [...path, 'consume'], surface, problems)
   checkPartitions(client.consume, client.partitions ?? [], [...path, 'partitions'], surface, problems)
   const config = settings(client, CONSUMER_KEYS, CONSUMER_CONFIG, path, problems)
-  addAt(path, problemsIn(() => parseConsumerConfig(config)), problems, config)
+  addAt(
+    path,
+    problemsIn(() => parseConsumerConfig(config)),
+    problems,
+    config,
+  )
   return {
     kind: 'consume',
     topic: client.consume,
@@ -164,17 +223,29 @@ function settings(
   return config
 }
 
-function checkTopic(topic: string, path: readonly PropertyKey[], surface: ScenarioSurface, problems: ScenarioProblem[]): void {
+function checkTopic(
+  topic: string,
+  path: readonly PropertyKey[],
+  surface: ScenarioSurface,
+  problems: ScenarioProblem[],
+): void {
   const known = [...Object.keys(surface.cluster.topics), ...createdTopics(surface)]
   if (!known.includes(topic)) problems.push(stranger(path, topic, known, 'topic'))
 }
 
-function checkPartitions(topic: string, partitions: readonly number[], path: readonly PropertyKey[], surface: ScenarioSurface, problems: ScenarioProblem[]): void {
+function checkPartitions(
+  topic: string,
+  partitions: readonly number[],
+  path: readonly PropertyKey[],
+  surface: ScenarioSurface,
+  problems: ScenarioProblem[],
+): void {
   const spec = surface.cluster.topics[topic]
   if (spec === undefined) return
   const count = spec.replicas?.length ?? spec.partitions ?? 1
   for (const partition of partitions) {
-    if (partition >= count) problems.push({ path, message: `${topic} has partitions 0 to ${count - 1}, not ${partition}` })
+    if (partition >= count)
+      problems.push({ path, message: `${topic} has partitions 0 to ${count - 1}, not ${partition}` })
   }
 }
 
@@ -186,17 +257,37 @@ function createdTopics(surface: ScenarioSurface): string[] {
   })
 }
 
-function stranger(path: readonly PropertyKey[], name: string, known: readonly string[], what = 'node'): ScenarioProblem {
+function stranger(
+  path: readonly PropertyKey[],
+  name: string,
+  known: readonly string[],
+  what = 'node',
+): ScenarioProblem {
   const near = nearest(name, known)
-  return { path, message: `no such ${what} ${name}`, mend: near ? `did you mean ${near}?` : `known are ${known.join(', ') || 'none'}`, atKey: true }
+  return {
+    path,
+    message: `no such ${what} ${name}`,
+    mend: near ? `did you mean ${near}?` : `known are ${known.join(', ') || 'none'}`,
+    atKey: true,
+  }
 }
 
 /** Puts problems of a table of settings at the setting's own key where it stands in the file. */
-function addAt(path: readonly PropertyKey[], found: readonly Problem[], problems: ScenarioProblem[], own?: Readonly<Record<string, unknown>>): void {
+function addAt(
+  path: readonly PropertyKey[],
+  found: readonly Problem[],
+  problems: ScenarioProblem[],
+  own?: Readonly<Record<string, unknown>>,
+): void {
   for (const problem of found) {
     const setting = /([a-z0-9]+(?:\.[a-z0-9]+)+|acks|retries)/.exec(problem.message)?.[1]
     const key = setting !== undefined && (own === undefined || setting in own) ? [setting] : []
-    problems.push({ path: [...path, ...key], message: problem.message, atKey: true, ...(problem.mend && { mend: problem.mend }) })
+    problems.push({
+      path: [...path, ...key],
+      message: problem.message,
+      atKey: true,
+      ...(problem.mend && { mend: problem.mend }),
+    })
   }
 }
 

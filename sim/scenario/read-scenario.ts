@@ -38,7 +38,9 @@ export function readScenario(plain: unknown, lines: readonly number[] = []): Rea
   const cluster = readCluster(surface, problems)
   const clients = readClients(surface, problems)
   const names = namesOf(surface, problems)
-  const steps = surface.steps.map((step, index) => readStep(step, index, names, surface.run.until, lines[index], problems))
+  const steps = surface.steps.map((step, index) =>
+    readStep(step, index, names, surface.run.until, lines[index], problems),
+  )
   const expect = checkExpectations(surface, names, problems)
   if (problems.length > 0) return { problems }
   return {
@@ -73,7 +75,8 @@ export function namesOf(surface: ScenarioSurface, problems: ScenarioProblem[] = 
       const brings = kind.introduces(argument.data)
       brokers += brings.brokers ?? 0
       for (const partition of brings.partitions ?? []) {
-        if (partitions.includes(partition)) problems.push({ path: ['steps', index, key], message: `${partition} exists already` })
+        if (partitions.includes(partition))
+          problems.push({ path: ['steps', index, key], message: `${partition} exists already` })
         else partitions.push(partition)
       }
     }
@@ -126,7 +129,11 @@ function kindsWrong(kinds: readonly string[], path: readonly PropertyKey[]): Sce
   }
   const stranger = kinds.find((name) => !Object.hasOwn(STEP_KINDS, name))
   if (stranger !== undefined) return unknownKind(stranger, path)
-  return { path, message: `a step has one fault or operation, this one has ${kinds.join(' and ')}`, mend: 'make two steps of it' }
+  return {
+    path,
+    message: `a step has one fault or operation, this one has ${kinds.join(' and ')}`,
+    mend: 'make two steps of it',
+  }
 }
 
 function unknownKind(name: string, path: readonly PropertyKey[]): ScenarioProblem {
@@ -139,14 +146,29 @@ function unknownKind(name: string, path: readonly PropertyKey[]): ScenarioProble
   }
 }
 
-function checkDuration(step: SurfaceStep, name: string, kind: StepKind, path: readonly PropertyKey[], problems: ScenarioProblem[]): void {
+function checkDuration(
+  step: SurfaceStep,
+  name: string,
+  kind: StepKind,
+  path: readonly PropertyKey[],
+  problems: ScenarioProblem[],
+): void {
   if (step.for === undefined) return
   if (kind.type === 'operation' || kind.lasts === 'never') {
-    problems.push({ path: [...path, 'for'], message: `${name} is over at once and takes no for`, mend: 'leave it out', atKey: true })
+    problems.push({
+      path: [...path, 'for'],
+      message: `${name} is over at once and takes no for`,
+      mend: 'leave it out',
+      atKey: true,
+    })
   } else if (step.for === 0) {
     problems.push({ path: [...path, 'for'], message: 'a fault that lasts 0s does nothing' })
   } else if (step.every !== undefined && step.for >= step.every) {
-    problems.push({ path: [...path, 'for'], message: 'it would begin again before it ended', mend: 'make for shorter than every' })
+    problems.push({
+      path: [...path, 'for'],
+      message: 'it would begin again before it ended',
+      mend: 'make for shorter than every',
+    })
   }
 }
 
@@ -163,7 +185,8 @@ function readTrigger(
     return undefined
   }
   if (given.length !== 1) {
-    const message = given.length === 0 ? 'a step needs a time' : `a step has one trigger, this one has ${given.join(' and ')}`
+    const message =
+      given.length === 0 ? 'a step needs a time' : `a step has one trigger, this one has ${given.join(' and ')}`
     problems.push({ path, message, mend: 'give one of at, between, every, when' })
     return undefined
   }
@@ -172,12 +195,16 @@ function readTrigger(
     return wrong(step.from !== undefined ? 'from' : 'times', 'from and times go with every')
   }
   if (step.at !== undefined) {
-    return step.at > until ? wrong('at', 'this is after the run has ended', 'make run.until longer') : { type: 'at', time: step.at }
+    return step.at > until
+      ? wrong('at', 'this is after the run has ended', 'make run.until longer')
+      : { type: 'at', time: step.at }
   }
   if (step.between !== undefined) {
     const [from, to] = step.between
     if (from >= to) return wrong('between', 'it ends before it begins', `write between: [${'earlier'}, ${'later'}]`)
-    return to > until ? wrong('between', 'this reaches beyond the end of the run', 'make run.until longer') : { type: 'between', from, to }
+    return to > until
+      ? wrong('between', 'this reaches beyond the end of the run', 'make run.until longer')
+      : { type: 'between', from, to }
   }
   if (step.every !== undefined) {
     if (step.every === 0) return wrong('every', 'a period of 0s never ends')
@@ -208,7 +235,13 @@ function readPattern(
     return undefined
   }
   const subject = String(when[name])
-  const known = { partition: names.partitions, client: names.clients, broker: names.brokers, api: undefined, any: undefined }
+  const known = {
+    partition: names.partitions,
+    client: names.clients,
+    broker: names.brokers,
+    api: undefined,
+    any: undefined,
+  }
   const candidates =
     pattern.subject === 'node' ? [...names.brokers, ...names.controllers, ...names.clients] : known[pattern.subject]
   if (candidates !== undefined && !candidates.includes(subject)) {

@@ -143,8 +143,13 @@ export class Run {
 
   #startClients(): void {
     for (const [name, spec] of Object.entries(this.scenario.clients)) {
-      const partitions = this.#judge.partitions.filter((partition) => parsePartition(partition)?.topic === spec.topic).length
-      this.cluster.addClient(name, bootWorkload(name, spec, this.cluster.brokers.slice(), partitions, this.scenario.run.wire))
+      const partitions = this.#judge.partitions.filter(
+        (partition) => parsePartition(partition)?.topic === spec.topic,
+      ).length
+      this.cluster.addClient(
+        name,
+        bootWorkload(name, spec, this.cluster.brokers.slice(), partitions, this.scenario.run.wire),
+      )
       this.engine.schedule(this.readyAt + spec.start, (client: string) => this.cluster.start(client), name)
     }
   }
@@ -158,4 +163,3 @@ export function runScenario(scenario: Scenario, options: RunOptions): RunResult 
   if (run.prepare()) run.advance(run.readyAt + scenario.run.until)
   return run.finish(clock() - began)
 }
-

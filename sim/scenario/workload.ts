@@ -23,7 +23,13 @@ interface Memory {
 }
 
 /** The program of client `name`. `bootstrap` are the brokers that it knows at first. */
-export function bootWorkload(name: string, spec: ClientSpec, bootstrap: readonly NodeName[], partitions: number, wire: WireMode): Boot {
+export function bootWorkload(
+  name: string,
+  spec: ClientSpec,
+  bootstrap: readonly NodeName[],
+  partitions: number,
+  wire: WireMode,
+): Boot {
   const memory: Memory = { next: 0 }
   if (spec.kind === 'produce') return (env) => new ProducerProgram(env, name, spec, bootstrap, wire, memory)
   return (env) => new ConsumerProgram(env, spec, bootstrap, partitions, wire)
@@ -38,7 +44,14 @@ class ProducerProgram implements Program {
   readonly #keys: readonly Uint8Array[]
   #stopping = false
 
-  constructor(env: Env, name: string, spec: ProducerSpec, bootstrap: readonly NodeName[], wire: WireMode, memory: Memory) {
+  constructor(
+    env: Env,
+    name: string,
+    spec: ProducerSpec,
+    bootstrap: readonly NodeName[],
+    wire: WireMode,
+    memory: Memory,
+  ) {
     this.#env = env
     this.#name = name
     this.#spec = spec

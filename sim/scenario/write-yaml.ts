@@ -7,7 +7,15 @@
 import { stringify } from 'yaml'
 import { formatDuration } from '../kernel/quantity.js'
 import type { ClusterSpec, TopicSpec } from '../cluster/cluster-spec.js'
-import type { ClientSpec, Comparison, EventualExpectation, MeasureExpectation, Scenario, Step, Trigger } from './scenario.js'
+import type {
+  ClientSpec,
+  Comparison,
+  EventualExpectation,
+  MeasureExpectation,
+  Scenario,
+  Step,
+  Trigger,
+} from './scenario.js'
 
 type Plain = Record<string, unknown>
 
@@ -55,7 +63,10 @@ function plainCluster(cluster: ClusterSpec): Plain {
     ...filled('racks', cluster.racks),
     ...filled('topics', mapValues(cluster.topics, plainTopic)),
     ...filled('features', cluster.features),
-    ...filled('network', { ...(latency && { latency }), ...(network.bandwidth !== undefined && { bandwidth: network.bandwidth }) }),
+    ...filled('network', {
+      ...(latency && { latency }),
+      ...(network.bandwidth !== undefined && { bandwidth: network.bandwidth }),
+    }),
   }
 }
 
@@ -113,7 +124,10 @@ function plainTrigger(trigger: Trigger): Plain {
       }
     case 'when': {
       const { name, subject, conditions } = trigger.pattern
-      return { when: { [name]: subject, ...conditions }, ...(trigger.after > 0 && { after: formatDuration(trigger.after) }) }
+      return {
+        when: { [name]: subject, ...conditions },
+        ...(trigger.after > 0 && { after: formatDuration(trigger.after) }),
+      }
     }
   }
 }

@@ -27,7 +27,8 @@ export class YamlSource {
     }))
     const plain: unknown = this.problems.length > 0 ? undefined : this.#document.toJS()
     const description = firstComment(text)
-    this.plain = isPlainObject(plain) && !('description' in plain) && description !== '' ? { ...plain, description } : plain
+    this.plain =
+      isPlainObject(plain) && !('description' in plain) && description !== '' ? { ...plain, description } : plain
   }
 
   /** 1-based line of each step. */
@@ -43,7 +44,9 @@ export class YamlSource {
     let keyNode: unknown
     for (const part of path) {
       if (isMap(node)) {
-        const pair = node.items.find((item) => isPair(item) && isScalar(item.key) && String(item.key.value) === String(part))
+        const pair = node.items.find(
+          (item) => isPair(item) && isScalar(item.key) && String(item.key.value) === String(part),
+        )
         if (pair === undefined) break
         keyNode = pair.key
         node = pair.value

@@ -34,8 +34,22 @@ const CALM: Micros = seconds(75)
 /** The scenario of one seed, within what the configuration promises. */
 export function safeSwarm(seed: number): Scenario {
   const random = new Random(`swarm/${seed}`)
-  const brokers = names('b', random.weighted([[6, 3], [2, 4], [2, 5]]))
-  const controllers = names('c', random.weighted([[7, 3], [2, 1], [2, 5]]))
+  const brokers = names(
+    'b',
+    random.weighted([
+      [6, 3],
+      [2, 4],
+      [2, 5],
+    ]),
+  )
+  const controllers = names(
+    'c',
+    random.weighted([
+      [7, 3],
+      [2, 1],
+      [2, 5],
+    ]),
+  )
   const partitionCount = random.between(1, 3)
   const partitions = Array.from({ length: partitionCount }, (_, i) => `orders-${i}`)
   const draw: Draw = { random, brokers, controllers, partitions, lossy: random.pick(brokers) }
@@ -54,7 +68,11 @@ export function safeSwarm(seed: number): Scenario {
     clients: clients(random),
     steps,
     expect: { always: ['acked-records-survive', 'recovers'] },
-    run: { until: formatDuration(STORM + LONGEST_FAULT + CALM), settle: '60s', wire: random.chance(0.1) ? 'bytes' : 'reference' },
+    run: {
+      until: formatDuration(STORM + LONGEST_FAULT + CALM),
+      settle: '60s',
+      wire: random.chance(0.1) ? 'bytes' : 'reference',
+    },
   }
   const read = readScenario(surface)
   assert('scenario' in read, 'swarm: invalid scenario', { surface, problems: 'problems' in read ? read.problems : [] })
@@ -67,7 +85,10 @@ function serverConfig(random: Random): Plain {
     'unclean.leader.election.enable': false,
     'replica.lag.time.max.ms': random.pick([500, 2_000, 10_000, 30_000]),
     ...(random.chance(0.4) && { 'log.segment.bytes': 1_048_576 }),
-    ...(random.chance(0.3) && { 'broker.session.timeout.ms': random.pick([3_000, 6_000, 18_000]), 'broker.heartbeat.interval.ms': 1_000 }),
+    ...(random.chance(0.3) && {
+      'broker.session.timeout.ms': random.pick([3_000, 6_000, 18_000]),
+      'broker.heartbeat.interval.ms': 1_000,
+    }),
     ...(random.chance(0.2) && { 'log.flush.interval.messages': random.pick([1, 10, 100]) }),
     ...(random.chance(0.3) && { 'num.replica.fetchers': random.pick([1, 2, 4]) }),
   }
@@ -83,13 +104,20 @@ function clients(random: Random): Plain {
       every: formatDuration(millis(random.pick([5, 20, 50, 200]))),
       ...(random.chance(0.5) && { keys: random.between(1, 20) }),
       ...(random.chance(0.3) && { 'linger.ms': random.pick([0, 20, 100]) }),
-      ...(random.chance(0.3) && { 'delivery.timeout.ms': random.pick([5_000, 15_000]), 'request.timeout.ms': random.pick([1_000, 3_000]) }),
+      ...(random.chance(0.3) && {
+        'delivery.timeout.ms': random.pick([5_000, 15_000]),
+        'request.timeout.ms': random.pick([1_000, 3_000]),
+      }),
       ...(random.chance(0.3) && { bytes: random.pick([10, 500, 2_000]) }),
     }
   }
   const consumers = random.between(0, 2)
   for (let i = 1; i <= consumers; i++) {
-    all[`r${i}`] = { consume: 'orders', 'auto.offset.reset': 'earliest', ...(random.chance(0.3) && { pause: formatDuration(millis(random.pick([10, 100]))) }) }
+    all[`r${i}`] = {
+      consume: 'orders',
+      'auto.offset.reset': 'earliest',
+      ...(random.chance(0.3) && { pause: formatDuration(millis(random.pick([10, 100]))) }),
+    }
   }
   return all
 }
@@ -102,36 +130,86 @@ const FAULTS: readonly FaultOf[] = [
   () => ({ step: { kill: 'controller' }, lasts: true }),
   ({ lossy }) => ({ step: { 'power-loss': lossy }, lasts: true }),
   // Controllers sync before anything counts: they may lose power together.
-  ({ random, controllers }) => ({ step: { 'power-loss': random.sample(controllers, random.between(1, controllers.length)) }, lasts: true }),
+  ({ random, controllers }) => ({
+    step: { 'power-loss': random.sample(controllers, random.between(1, controllers.length)) },
+    lasts: true,
+  }),
   ({ random, brokers, controllers }) => ({ step: { pause: anyNode(random, brokers, controllers) }, lasts: true }),
   ({ random, brokers, controllers }) => ({ step: { stop: anyNode(random, brokers, controllers) }, lasts: true }),
   ({ lossy }) => ({ step: { wipe: lossy }, lasts: true }),
-  ({ random, brokers, controllers }) => ({ step: { partition: twoSides(random, [...brokers, ...controllers]) }, lasts: true }),
+  ({ random, brokers, controllers }) => ({
+    step: { partition: twoSides(random, [...brokers, ...controllers]) },
+    lasts: true,
+  }),
   ({ random, brokers, controllers }) => ({ step: { isolate: anyNode(random, brokers, controllers) }, lasts: true }),
   ({ random, brokers, controllers }) => {
     const [from, to] = twoSides(random, [...brokers, ...controllers])
     return { step: { 'one-way': { from, to } }, lasts: true }
   },
   ({ random, brokers, controllers }) => ({
-    step: { latency: { on: anyNode(random, brokers, controllers), add: `${random.pick([5, 50, 500, 3_000])}ms`, jitter: `${random.pick([0, 10, 100])}ms` } },
+    step: {
+      latency: {
+        on: anyNode(random, brokers, controllers),
+        add: `${random.pick([5, 50, 500, 3_000])}ms`,
+        jitter: `${random.pick([0, 10, 100])}ms`,
+      },
+    },
     lasts: true,
   }),
-  ({ random, brokers, controllers }) => ({ step: { loss: { on: anyNode(random, brokers, controllers), rate: random.pick(['1%', '10%', '40%']) } }, lasts: true }),
-  ({ random, brokers, controllers }) => ({ step: { bandwidth: { on: anyNode(random, brokers, controllers), limit: random.pick(['20KB', '1MB']) } }, lasts: true }),
+  ({ random, brokers, controllers }) => ({
+    step: { loss: { on: anyNode(random, brokers, controllers), rate: random.pick(['1%', '10%', '40%']) } },
+    lasts: true,
+  }),
+  ({ random, brokers, controllers }) => ({
+    step: { bandwidth: { on: anyNode(random, brokers, controllers), limit: random.pick(['20KB', '1MB']) } },
+    lasts: true,
+  }),
   ({ random, brokers, controllers }) => ({ step: { stall: anyNode(random, brokers, controllers) }, lasts: true }),
   ({ random, brokers, controllers }) => ({ step: { reset: anyNode(random, brokers, controllers) }, lasts: false }),
-  ({ random, brokers }) => ({ step: { drop: { ...message(random), from: random.pick(brokers), times: random.between(1, 5) } }, lasts: true }),
-  ({ random }) => ({ step: { delay: { ...message(random), by: `${random.pick([50, 500, 5_000])}ms`, times: random.between(1, 20) } }, lasts: true }),
-  ({ random, brokers, controllers }) => ({ step: { 'disk-slow': { on: anyNode(random, brokers, controllers), by: `${random.pick([5, 50, 500])}ms` } }, lasts: true }),
+  ({ random, brokers }) => ({
+    step: { drop: { ...message(random), from: random.pick(brokers), times: random.between(1, 5) } },
+    lasts: true,
+  }),
+  ({ random }) => ({
+    step: { delay: { ...message(random), by: `${random.pick([50, 500, 5_000])}ms`, times: random.between(1, 20) } },
+    lasts: true,
+  }),
+  ({ random, brokers, controllers }) => ({
+    step: { 'disk-slow': { on: anyNode(random, brokers, controllers), by: `${random.pick([5, 50, 500])}ms` } },
+    lasts: true,
+  }),
   ({ random, brokers, controllers }) => ({ step: { 'disk-hang': anyNode(random, brokers, controllers) }, lasts: true }),
   ({ lossy }) => ({ step: { 'disk-lie': lossy }, lasts: true }),
   ({ lossy, random, partitions }) => ({
-    step: { 'disk-corrupt': { on: lossy, partition: random.pick(partitions), where: random.pick(['head', 'middle', 'tail']), bytes: random.between(1, 64) } },
+    step: {
+      'disk-corrupt': {
+        on: lossy,
+        partition: random.pick(partitions),
+        where: random.pick(['head', 'middle', 'tail']),
+        bytes: random.between(1, 64),
+      },
+    },
     lasts: false,
   }),
-  ({ random, brokers, controllers }) => ({ step: { 'clock-jump': { on: anyNode(random, brokers, controllers), by: `${random.pick(['-', ''])}${random.pick([1, 10, 3_600])}s` } }, lasts: false }),
-  ({ random, brokers, controllers }) => ({ step: { 'clock-drift': { on: anyNode(random, brokers, controllers), ppm: random.pick([-50_000, -500, 500, 50_000]) } }, lasts: true }),
-  ({ random, brokers, controllers }) => ({ step: { 'clock-skew': { on: anyNode(random, brokers, controllers), by: `${random.pick([-20, 20])}s` } }, lasts: true }),
+  ({ random, brokers, controllers }) => ({
+    step: {
+      'clock-jump': {
+        on: anyNode(random, brokers, controllers),
+        by: `${random.pick(['-', ''])}${random.pick([1, 10, 600])}s`,
+      },
+    },
+    lasts: false,
+  }),
+  ({ random, brokers, controllers }) => ({
+    step: {
+      'clock-drift': { on: anyNode(random, brokers, controllers), ppm: random.pick([-50_000, -500, 500, 50_000]) },
+    },
+    lasts: true,
+  }),
+  ({ random, brokers, controllers }) => ({
+    step: { 'clock-skew': { on: anyNode(random, brokers, controllers), by: `${random.pick([-20, 20])}s` } },
+    lasts: true,
+  }),
 ]
 
 function stepOf(fault: FaultOf, draw: Draw): Plain {
@@ -154,7 +232,18 @@ function twoSides(random: Random, nodes: readonly string[]): [string[], string[]
 }
 
 function message(random: Random): Plain {
-  const api = random.pick(['Fetch', 'Fetch', 'Produce', 'AlterPartition', 'BrokerHeartbeat', 'BrokerRegistration', 'Vote', 'Metadata', 'InitProducerId', 'BeginQuorumEpoch'])
+  const api = random.pick([
+    'Fetch',
+    'Fetch',
+    'Produce',
+    'AlterPartition',
+    'BrokerHeartbeat',
+    'BrokerRegistration',
+    'Vote',
+    'Metadata',
+    'InitProducerId',
+    'BeginQuorumEpoch',
+  ])
   return random.chance(0.5) ? { request: api } : { response: api }
 }
 

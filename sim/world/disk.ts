@@ -438,7 +438,11 @@ function applyEntry(names: Map<string, FileNode>, entry: JournalEntry): void {
       const file = names.get(entry.path) as FileNode
       names.delete(entry.path)
       names.set(entry.to, file)
+      return
     }
+    case 'truncate':
+      // Names stay; the file's own size is taken back elsewhere.
+      return
   }
 }
 

@@ -143,6 +143,16 @@ describe('an operation', () => {
     expect(lab.sent('CreateTopics').length).toBeGreaterThan(2)
   })
 
+  it('gives up after its retries', () => {
+    const { lab, admin } = operating(1, { retries: 2 })
+    lab.next('CreateTopics', (request) => request.respond(created({ orders: Errors.NOT_CONTROLLER })), 100)
+    const outcome = new Outcome()
+    admin.createTopics([{ name: 'orders' }], outcome.take)
+    lab.until(5_000)
+    expect(outcome.result?.outcome).toBe('REQUEST_TIMED_OUT')
+    expect(lab.sent('CreateTopics')).toHaveLength(3)
+  })
+
   it('is not started once the client closes', () => {
     const { lab, admin } = operating()
     let closed = false

@@ -112,6 +112,7 @@ export function consuming(
       if (!stopped) made.poll(take, 1_000)
     }
     const take = ({ records, error }: Polled): void => {
+      assert(error === undefined || records.length === 0, 'consuming: an error comes alone')
       for (const { topic, index, offset, value } of records) got.push(`${topic}-${index}@${offset}=${idOf(value)}`)
       if (error !== undefined) errors.push(`${error.partition} ${error.error}`)
       // An error comes back with the next poll; an application would wait a little.

@@ -93,11 +93,13 @@ describe('a node', () => {
     const failures: string[] = []
     lab.next('Metadata', () => {}, 2)
     for (let i = 0; i < 2; i++)
-      cluster.send(node(1), 'Metadata', ASK, (result) => failures.push(result.ok ? 'ok' : result.reason))
+      cluster.send(node(1), 'Metadata', ASK, (result) =>
+        failures.push(`${result.ok ? 'ok' : result.reason} ${source.losses}`),
+      )
     lab.after(5)
     lab.world.kill('b1')
     lab.after(5)
-    expect([failures, source.losses]).toEqual([['disconnected', 'disconnected'], 1])
+    expect([failures, source.losses]).toEqual([['disconnected 1', 'disconnected 1'], 1])
     expect(cluster.isUnavailable(node(1))).toBe(true)
     const delay = cluster.pollDelayMs(node(1))
     expect(delay).toBeGreaterThan(30)

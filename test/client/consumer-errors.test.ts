@@ -91,6 +91,34 @@ describe('an error of a fetch', () => {
   })
 })
 
+describe('an error that the application must know', () => {
+  it('comes after the records of other partitions, in a poll of its own', () => {
+    const it = labWithOrders(2)
+    fill(it.partition('orders-0'), 1)
+    it.next('Fetch', (request) =>
+      request.respond({
+        throttleTimeMs: 0,
+        errorCode: 0,
+        sessionId: 0,
+        responses: [
+          {
+            topic: 'orders',
+            topicId: must(it.topics.get('orders')).id,
+            partitions: [
+              fetchAnswer(0, { highWatermark: 1, records: it.partition('orders-0').log }),
+              fetchAnswer(1, { errorCode: Errors.CORRUPT_MESSAGE }),
+            ],
+          },
+        ],
+        nodeEndpoints: [],
+      }),
+    )
+    const app = consuming(it, { 'auto.offset.reset': 'earliest' }, everyPartition(2))
+    it.until(50)
+    expect([app.got, app.errors]).toEqual([['orders-0@0=p0/0'], ['orders-1 CORRUPT_MESSAGE']])
+  })
+})
+
 describe('OFFSET_OUT_OF_RANGE', () => {
   it('resets by policy', () => {
     const it = labWithOrders()
@@ -337,6 +365,22 @@ describe('transactions', () => {
     const { app } = read('read_uncommitted')
     expect(app.got.map((line) => line.split('=')[1])).toEqual(['t1/0', 't1/1', 't2/2', 't1/4'])
     expect(app.consumer.position('orders-0')).toBe(7)
+  })
+
+  it('aborted later do not take what their producer wrote before', () => {
+    const it = labWithOrders()
+    transactions(it.partition('orders-0'))
+    const abortedTransactions = [{ producerId: 1, firstOffset: 4 }]
+    it.next('Fetch', (request) =>
+      answerFetch(request, 0, {
+        highWatermark: 6,
+        records: it.partition('orders-0').log.slice(0, 2),
+        abortedTransactions,
+      }),
+    )
+    const app = consuming(it, { 'auto.offset.reset': 'earliest', 'isolation.level': 'read_committed' })
+    it.until(100)
+    expect(app.got.slice(0, 3).map((line) => line.split('=')[1])).toEqual(['t1/0', 't1/1', 't2/2'])
   })
 
   it('ask for their isolation level', () => {

@@ -113,6 +113,18 @@ describe('seek', () => {
     expect(app.got).toEqual(['orders-0@4=p0/4'])
   })
 
+  it('to the end, while the beginning is looked up, goes to the end', () => {
+    const it = labWithOrders()
+    fill(it.partition('orders-0'), 5)
+    it.next('ListOffsets', (request) => it.later(100, () => it.answer(request)))
+    const app = consuming(it, { 'auto.offset.reset': 'earliest' })
+    it.until(50)
+    app.consumer.seekToEnd()
+    it.until(1_000)
+    expect(app.got).toEqual([])
+    expect(app.consumer.position('orders-0')).toBe(5)
+  })
+
   it('to the beginning or the end asks the leader', () => {
     const it = labWithOrders()
     fill(it.partition('orders-0'), 5)
@@ -224,6 +236,21 @@ describe('several partitions', () => {
       [0, 2],
       [1, 3],
     ])
+  })
+
+  it('of a broker are not fetched while something of one of them waits, so that its session keeps them all', () => {
+    const it = labWithOrders(2)
+    consuming(it, { 'auto.offset.reset': 'earliest', 'max.poll.records': 1 }, everyPartition(2))
+    it.until(600)
+    fill(it.partition('orders-0'), 3)
+    it.until(1_400)
+    const fetches = it.of('request.send').filter(({ data }) => data.api === 'Fetch')
+    const polled = it.of('consume.polled').map(({ seq }) => seq)
+    expect(polled).toHaveLength(3)
+    const between = fetches.filter(({ seq }) => seq > Math.min(...polled) && seq < Math.max(...polled))
+    expect(between).toEqual([])
+    expect(fetches.length).toBeGreaterThan(2)
+    expect(it.sent('Fetch').flatMap(({ body }) => body.forgottenTopicsData)).toEqual([])
   })
 
   it('take turns', () => {

@@ -314,7 +314,7 @@ describe('a batch that expires', () => {
   })
 
   it('in retry, while a later batch succeeds, was written after all: nothing is raised', () => {
-    const { lab, app, ids } = idempotent({ ...timeouts, 'request.timeout.ms': 1_400 })
+    const { lab, app, ids } = idempotent({ ...timeouts, 'request.timeout.ms': 1_450 })
     lab.next('Produce', (request) => {
       lab.write(request)
       answerProduce(request, Errors.REQUEST_TIMED_OUT)
@@ -327,6 +327,8 @@ describe('a batch that expires', () => {
     // The first one is given up; until it is known whether it was written, nothing new goes out.
     expect(app.outcomes()).toEqual(['orders-0@0', 'REQUEST_TIMED_OUT?', 'open'])
     app.send()
+    lab.after(10)
+    expect(sentBatches(lab)).toEqual(['0:1-1', '0:1-1', '0:2-2'])
     lab.after(2_000)
     expect(app.outcomes()).toEqual(['orders-0@0', 'REQUEST_TIMED_OUT?', 'orders-0@2', 'orders-0@3'])
     expect(ids()).toEqual(['p1/0', 'p1/1', 'p1/2', 'p1/3'])

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { Errors } from '../../sim/wire/errors.js'
 import { idsIn, plain } from './applications.js'
-import { answerProduce, Lab, must } from './lab.js'
+import { answerProduce, must } from './lab.js'
 
 describe('an error of the broker', () => {
   it.each([
@@ -189,6 +189,24 @@ describe('with one request in flight', () => {
     expect(lab.sent('Produce')).toHaveLength(2)
     lab.after(100)
     expect(app.outcomes().slice(1)).toEqual(['orders-0@1', 'orders-0@2'])
+  })
+
+  it('a batch waits even when the leader is another by now', () => {
+    const { lab, app } = plain({ 'max.in.flight.requests.per.connection': 1 }, 2, 2)
+    lab.next('Produce', (request) => lab.later(500, () => lab.answer(request)), 1, 'b1')
+    app.send({ partition: 0 })
+    lab.after(10)
+    lab.moveLeader('orders-0', 2)
+    // An error elsewhere makes the producer ask for metadata.
+    lab.next('Produce', (request) => answerProduce(request, Errors.NOT_LEADER_OR_FOLLOWER), 1, 'b2')
+    app.send({ partition: 1 })
+    lab.after(300)
+    const before = lab.sent('Produce').length
+    app.send({ partition: 0 })
+    lab.after(100)
+    expect(lab.sent('Produce')).toHaveLength(before)
+    lab.after(1_000)
+    expect(app.outcomes()).not.toContain('open')
   })
 
   it('a retry keeps the order', () => {

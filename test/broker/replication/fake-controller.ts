@@ -36,9 +36,9 @@ export class FakeController {
   readonly #history: MetadataRecord[] = []
   readonly #publish: (delta: MetadataDelta, image: MetadataImage) => void
 
-  constructor(publish: (delta: MetadataDelta, image: MetadataImage) => void) {
+  constructor(metadataVersion: number, publish: (delta: MetadataDelta, image: MetadataImage) => void) {
     this.#publish = publish
-    this.apply([{ type: 'FeatureLevelRecord', version: 0, name: 'metadata.version', featureLevel: 27 }])
+    this.apply([{ type: 'FeatureLevelRecord', version: 0, name: 'metadata.version', featureLevel: metadataVersion }])
   }
 
   /** Everything so far as one delta, for a broker that starts. */

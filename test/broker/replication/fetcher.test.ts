@@ -134,10 +134,12 @@ describe('a fetcher', () => {
   // testIgnoreFetchResponseWhenLeaderEpochChanged
   it('ignores records that it asked for with another leader epoch', () => {
     const leader = new ScriptedLeader()
+    leader.replicate(0)
     leader.cluster.controller.change(TOPIC, 0, { leader: 1 })
     leader.cluster.pass(10)
-    leader.answer({ records: [record(0, 0)], highWatermark: 1 })
-    expect(leader.cluster.offsets(2)).toEqual({ hw: 0, end: 0 })
+    leader.answer({ records: [record(1, 0)], highWatermark: 1 })
+    expect(leader.cluster.offsets(2)).toEqual({ hw: 0, end: 1 })
+    expect(leader.asked).toEqual(['0@1 1/0'])
   })
 
   it('ignores an answer for a partition that is no longer fetched', () => {

@@ -19,7 +19,7 @@ import type { ApiName, Apis } from '../../../sim/wire/apis.js'
 import type { PartitionData } from '../../../sim/wire/messages/fetch.js'
 import type { PartitionProduceResponse } from '../../../sim/wire/messages/produce.js'
 import { type BatchOptions, RecordBatch } from '../../../sim/wire/record-batch.js'
-import { RequestClient, type RpcResult } from '../../../sim/wire/request-client.js'
+import { RequestClient, type RpcResult, type WireMode } from '../../../sim/wire/request-client.js'
 import { type IncomingRequest, serve } from '../../../sim/wire/request-server.js'
 import { ZERO_UUID } from '../../../sim/wire/uuid.js'
 import { World, type WorldOptions } from '../../../sim/world/world.js'
@@ -44,6 +44,9 @@ export interface ClusterOptions {
   readonly topic?: Readonly<Record<string, unknown>>
   readonly world?: WorldOptions
   readonly metadataLatencyMs?: Millis
+  readonly wire?: WireMode
+  /** Feature level of metadata.version; 27 is 4.1-IV1. */
+  readonly metadataVersion?: number
   /** Keep all events: `cluster.events`. On by default. */
   readonly watch?: boolean
 }
@@ -97,13 +100,14 @@ export class TestBroker implements Program {
           reconnectBackoffMs: 0,
           reconnectBackoffMaxMs: 0,
           maxInFlight: 1,
+          wire: cluster.wire,
         }),
       metadata: () => this.#image,
       topicConfig: (topic) => logConfig(topicDefaults(cluster.logBrokerConfig), this.#settingsOf(topic)),
     })
     this.logs.startup()
     this.replicas.startup()
-    serve(env, (request) => this.#dispatch(request))
+    serve(env, (request) => this.#dispatch(request), { wire: cluster.wire })
   }
 
   get image(): MetadataImage {
@@ -152,6 +156,7 @@ export class TestCluster {
   readonly brokers = new Map<NodeId, TestBroker>()
   /** Brokers that hear nothing of the controller, and what they missed. */
   readonly #cut = new Map<NodeId, Update[]>()
+  readonly wire: WireMode
   readonly #metadataLatencyMs: Millis
   /** One for what may wait for replication, one for the rest: a broker takes one request at a time from a connection. */
   #producer: RequestClient | undefined
@@ -164,13 +169,14 @@ export class TestCluster {
     this.config = { ...defaultsOf(REPLICATION_SETTINGS), ...options.config }
     // Records of the tests are of 1970: retention would take them.
     this.topicSettings = { 'min.insync.replicas': options.minIsr ?? 1, 'retention.ms': -1, ...options.topic }
+    this.wire = options.wire ?? 'reference'
     this.#metadataLatencyMs = options.metadataLatencyMs ?? 2
-    this.controller = new FakeController((delta, image) => this.#publish(delta, image))
+    this.controller = new FakeController(options.metadataVersion ?? 27, (delta, image) => this.#publish(delta, image))
     if (options.watch !== false) this.engine.trace.watch('all', (event) => this.events.push(event))
     this.world.addNode('t1', (env) => {
       this.#clientEnv = env
-      this.#producer = new RequestClient(env, { clientId: 't1-producer', requestTimeoutMs: 60_000 })
-      this.#client = new RequestClient(env, { clientId: 't1', requestTimeoutMs: 60_000 })
+      this.#producer = new RequestClient(env, { clientId: 't1-producer', requestTimeoutMs: 40_000, wire: this.wire })
+      this.#client = new RequestClient(env, { clientId: 't1', requestTimeoutMs: 60_000, wire: this.wire })
       return { stop: (done) => done() }
     })
     this.world.start('t1')

@@ -81,6 +81,35 @@ describe('a leader’s high watermark', () => {
     expect(cluster.offsets(1)).toEqual({ hw: 2, end: 3 })
   })
 
+  it('waits for a follower that is caught up while the joining of another is under way, as long as it counts as caught up', () => {
+    const cluster = leader()
+    cluster.controller.change(TOPIC, 0, { isr: [1] })
+    cluster.controller.answers = 'silence'
+    cluster.pass(5)
+    follow(cluster, 2, 0)
+    follow(cluster, 3, 0)
+    append(cluster, 2)
+    follow(cluster, 2, 1)
+    expect(cluster.partition(1).isrState.maximalIsr).toEqual([1, 2])
+    expect(cluster.offsets(1).hw).toBe(0)
+    cluster.pass(LAG_MS)
+    follow(cluster, 2, 2)
+    expect(cluster.offsets(1).hw).toBe(2)
+  })
+
+  it('waits for a follower whose joining is under way, even if that lags by now', () => {
+    const cluster = leader()
+    cluster.controller.change(TOPIC, 0, { isr: [1, 2] })
+    cluster.controller.answers = 'silence'
+    cluster.pass(5)
+    follow(cluster, 3, 0)
+    append(cluster, 1)
+    cluster.pass(LAG_MS * 2)
+    follow(cluster, 2, 1)
+    expect(cluster.partition(1).isrState).toMatchObject({ kind: 'pending-expand' })
+    expect(cluster.offsets(1)).toEqual({ hw: 0, end: 1 })
+  })
+
   // testHighWatermarkIncreasesWithFencedOrShutdownFollower
   it.each(['fenced', 'shutting down'])('does not wait for a %s follower that is not in the ISR', (state) => {
     const cluster = leader()
@@ -180,7 +209,7 @@ describe('who joins the ISR', () => {
     cluster.controller.change(TOPIC, 0, { leader: 1 })
     cluster.pass(5)
     follow(cluster, 3, 4)
-    expect(cluster.partition(1).isrState.kind).toBe('committed')
+    expect(cluster.controller.requests).toEqual([])
     follow(cluster, 3, 5)
     expect(isr(cluster)).toEqual([1, 2, 3])
   })
