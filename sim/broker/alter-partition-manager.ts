@@ -1,15 +1,16 @@
 /**
  * Carries ISR changes to the controller (Kafka's `DefaultAlterPartitionManager`, KIP-497).
  *
- * At most one change for each partition, and one request for the broker, are on their way. What comes meanwhile goes with
- * the next request. A change stays queued until an answer names its partition: a top-level error, a failed exchange or
- * an answer without the partition sends it again.
+ * At most one change for each partition, and one request for the broker, are on their way. What comes meanwhile goes
+ * with the next request. A change stays queued until an answer names its partition: a top-level error, a failed
+ * exchange or an answer without the partition sends it again.
  *
  *   idle      ──submit──────────────────────────────→ in flight (everything queued, in order of submission)
  *   in flight ──answer──────────────────────────────→ idle, or in flight again at once when something is queued
  *   in flight ──top-level error or failed exchange──→ idle for 50 ms, then in flight again
  *
- * The current broker epoch goes into every request, so a request that was refused for a stale one is right the next time.
+ * The current broker epoch goes into every request, so a request that was refused for a stale one is right the next
+ * time.
  */
 
 import type { Env } from '../kernel/env.js'
@@ -57,8 +58,8 @@ export class AlterPartitionManager {
   }
 
   /**
-   * Asks for a new ISR. `done` comes once: at once with OPERATION_NOT_ATTEMPTED while another change of the partition is
-   * under way, else with the controller's answer.
+   * Asks for a new ISR. `done` comes once: at once with OPERATION_NOT_ATTEMPTED while another change of the partition
+   * is under way, else with the controller's answer.
    */
   submit(partition: TopicIdPartition, leaderAndIsr: LeaderAndIsr, done: Done): void {
     const key = keyOf(partition.topicId, partition.index)

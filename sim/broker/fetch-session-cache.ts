@@ -4,8 +4,9 @@
  *
  * The slots are divided among 8 shards, used in turn for new sessions; the id of a session tells its shard. In a full
  * shard a new session takes the place of the one least recently used, when that is unused for 120 s; else of the least
- * valuable one that it may evict, when the new one is not less valuable: followers' sessions are worth more than consumers',
- * larger ones more than smaller ones. Sessions younger than 120 s are safe, except that a follower's may evict any consumer's.
+ * valuable one that it may evict, when the new one is not less valuable: followers' sessions are worth more than
+ * consumers', larger ones more than smaller ones. Sessions younger than 120 s are safe, except that a follower's may
+ * evict any consumer's.
  */
 
 import { assert } from '../kernel/errors.js'

@@ -1,9 +1,9 @@
 /**
  * Incremental fetch sessions, the fetcher's side (KIP-227; Kafka's `FetchSessionHandler`).
  *
- * One handler for each fetcher and source broker. A request is built by `begin`, one `add` for each partition that is to be fetched,
- * and `build`, which finds what differs from what the session already holds: partitions that are new or asked for something else are
- * named, those that are no longer wanted are forgotten, the rest is implied.
+ * One handler for each fetcher and source broker. A request is built by `begin`, one `add` for each partition that is
+ * to be fetched, and `build`, which finds what differs from what the session already holds: partitions that are new or
+ * asked for something else are named, those that are no longer wanted are forgotten, the rest is implied.
  *
  *   next request    answer                                                   next request then
  *   any             FETCH_SESSION_ID_NOT_FOUND                               full, no session
@@ -18,7 +18,13 @@
 import type { Bytes, Epoch, Offset } from '../kernel/units.js'
 import { LONG_MAX } from '../kernel/units.js'
 import { Errors } from '../wire/errors.js'
-import type { FetchPartition, FetchResponse, FetchTopic, ForgottenTopic, PartitionData } from '../wire/messages/fetch.js'
+import type {
+  FetchPartition,
+  FetchResponse,
+  FetchTopic,
+  ForgottenTopic,
+  PartitionData,
+} from '../wire/messages/fetch.js'
 import { ZERO_UUID } from '../wire/uuid.js'
 import { INITIAL_EPOCH, INVALID_SESSION_ID, nextSessionEpoch } from './fetch-session.js'
 

@@ -1,9 +1,10 @@
 /**
- * Incremental fetch sessions, the broker's side (KIP-227, KIP-516; Kafka's `FetchManager`, `FetchSession`, `FetchContext`).
+ * Incremental fetch sessions, the broker's side (KIP-227, KIP-516; Kafka's `FetchManager`, `FetchSession`,
+ * `FetchContext`).
  *
  * A session remembers what a fetcher wants and what it was last told, so that a request names only what changed and a
- * response only what is new: partitions with records, an error or a diverging epoch, or whose high watermark or log start is
- * not what was sent last. A partition that got records goes to the end of the order, so that none starves.
+ * response only what is new: partitions with records, an error or a diverging epoch, or whose high watermark or log
+ * start is not what was sent last. A partition that got records goes to the end of the order, so that none starves.
  *
  *   request (session, epoch)     means                                  answered with
  *   (any, 0)                     close it, start one                    a new session id, or 0 when there is no room
@@ -12,7 +13,8 @@
  *   (id, another epoch)          lost or repeated                       INVALID_FETCH_SESSION_EPOCH
  *   (unknown id, > 0)            evicted, or a broker of another life   FETCH_SESSION_ID_NOT_FOUND
  *
- * A session knows its topics by id or by name, as its first request did; the other kind gets FETCH_SESSION_TOPIC_ID_ERROR.
+ * A session knows its topics by id or by name, as its first request did; the other kind gets
+ * FETCH_SESSION_TOPIC_ID_ERROR.
  */
 
 import type { Env } from '../kernel/env.js'

@@ -1,8 +1,8 @@
 /**
  * The fetchers of a broker: `num.replica.fetchers` for each broker that it follows (Kafka's `ReplicaFetcherManager`).
  *
- * A partition is in one fetcher at most: that of its leader, chosen among them by the hash of its name. Fetchers are made when they
- * get their first partition and closed by `closeIdle` when they have none left.
+ * A partition is in one fetcher at most: that of its leader, chosen among them by the hash of its name. Fetchers are
+ * made when they get their first partition and closed by `closeIdle` when they have none left.
  */
 
 import type { DiskError, Env } from '../kernel/env.js'

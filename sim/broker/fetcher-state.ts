@@ -1,21 +1,21 @@
 /**
  * Where a fetcher stands with one partition (Kafka's `PartitionFetchState`).
  *
- *   from                    event                                                   to
- *   (added)                 the log has an epoch                                    fetching
- *   (added)                 it has none                                             truncating, to the high watermark
- *   truncating              its turn                                                fetching
- *   fetching                records, or an empty answer                             fetching, from the new log end
- *   fetching                diverging epoch                                         fetching, from where the log was cut
- *   fetching                OFFSET_OUT_OF_RANGE, leader's offsets known             fetching, from where they allow
- *   fetching, truncating    CORRUPT_MESSAGE, NOT_LEADER_OR_FOLLOWER,                delayed for replica.fetch.backoff.ms,
- *                           UNKNOWN_LEADER_EPOCH, no answer, any other error        then as before
- *   fetching                FENCED_LEADER_EPOCH of a request with this epoch        failed
- *   fetching, truncating    storage error, or an answer that does not fit the log   failed
- *   failed                  metadata with another leader epoch                      (added)
+ *   from                  event                                              to
+ *   (added)               the log has an epoch                               fetching
+ *   (added)               it has none                                        truncating, to the high watermark
+ *   truncating            its turn                                           fetching
+ *   fetching              records, or an empty answer                        fetching, from the new log end
+ *   fetching              diverging epoch                                    fetching, from where the log was cut
+ *   fetching              OFFSET_OUT_OF_RANGE, leader's offsets known        fetching, from where they allow
+ *   fetching, truncating  CORRUPT_MESSAGE, NOT_LEADER_OR_FOLLOWER,           delayed for replica.fetch.backoff.ms,
+ *                         UNKNOWN_LEADER_EPOCH, no answer, any other error   then as before
+ *   fetching              FENCED_LEADER_EPOCH of a request with this epoch   failed
+ *   fetching, truncating  storage error, an answer that does not fit the log failed
+ *   failed                metadata with another leader epoch                 (added)
  *
- * An answer counts only when the partition is still fetched from the offset and with the leader epoch of the request. A delay ends by
- * the wall clock, as in Kafka, and moves with its jumps.
+ * An answer counts only when the partition is still fetched from the offset and with the leader epoch of the request. A
+ * delay ends by the wall clock, as in Kafka, and moves with its jumps.
  */
 
 import type { Epoch, Millis, Offset } from '../kernel/units.js'

@@ -2,9 +2,9 @@
  * Where a follower cuts its log when its leader says that their histories part (KIP-101, KIP-279, KIP-595; Kafka's
  * `AbstractFetcherThread.getOffsetTruncationState`).
  *
- * The leader names the largest epoch of its own that is not above the follower's last one, and where it ends. Both logs agree up to the
- * smaller of the two ends of that epoch. A follower that never had the epoch cuts to the end of its own next smaller one and asks again:
- * the leader then answers for that.
+ * The leader names the largest epoch of its own that is not above the follower's last one, and where it ends. Both logs
+ * agree up to the smaller of the two ends of that epoch. A follower that never had the epoch cuts to the end of its own
+ * next smaller one and asks again: the leader then answers for that.
  *
  *   leader says                     follower has                         cut to
  *   no end                          anything                             where it began to fetch (its high watermark)

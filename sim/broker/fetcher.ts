@@ -1,19 +1,20 @@
 /**
- * Replicates partitions from one leader broker (Kafka's `AbstractFetcherThread`, `ReplicaFetcherThread` and `RemoteLeaderEndPoint`; KIP-227,
- * KIP-595's diverging epochs).
+ * Replicates partitions from one leader broker (Kafka's `AbstractFetcherThread`, `ReplicaFetcherThread` and
+ * `RemoteLeaderEndPoint`; KIP-227, KIP-595's diverging epochs).
  *
  * A thread's loop as a machine of events, with one request in flight at most:
  *
  *   idle      ──partitions added, or the backoff over──→ builds a fetch of all that are ready
- *   building  ──nothing ready, nothing to forget───────→ idle, for replica.fetch.backoff.ms while partitions are delayed
+ *   building  ──nothing ready, nothing to forget───────→ idle; replica.fetch.backoff.ms while partitions are delayed
  *   building  ──something──────────────────────────────→ fetching
  *   fetching  ──no answer──────────────────────────────→ every partition delayed, building
  *   fetching  ──an answer──────────────────────────────→ applied to the logs, behind the gate of the disk; building, or
- *   fetching  ──OFFSET_OUT_OF_RANGE for some───────────→ asks for the leader's offsets, one partition after the other; building
+ *   fetching  ──OFFSET_OUT_OF_RANGE for some───────────→ asks for the leader's offsets, one by one; building
  *   any       ──shutdown───────────────────────────────→ stopped
  *
- * What happens to a partition is fetcher-state.ts's table. The high watermark and the log start of a response are applied after its
- * records, and not at all with a diverging epoch: the log is cut first, and the next response brings them again.
+ * What happens to a partition is fetcher-state.ts's table. The high watermark and the log start of a response are
+ * applied after its records, and not at all with a diverging epoch: the log is cut first, and the next response brings
+ * them again.
  */
 
 import { DiskError, type Env, type EnvTimer } from '../kernel/env.js'
@@ -258,12 +259,7 @@ export class ReplicaFetcher {
     }
   }
 
-  #applyPartition(
-    state: FetcherState,
-    asked: SessionPartition,
-    data: PartitionData,
-    advanced: Partition[],
-  ): Outcome {
+  #applyPartition(state: FetcherState, asked: SessionPartition, data: PartitionData, advanced: Partition[]): Outcome {
     switch (data.errorCode) {
       case Errors.NONE:
         return data.divergingEpoch.epoch >= 0 ? 'diverging' : this.#append(state, data, advanced)

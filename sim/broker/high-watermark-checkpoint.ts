@@ -1,9 +1,11 @@
 /**
- * High watermarks on disk: `replication-offset-checkpoint` (Kafka's `ReplicaManager.checkpointHighWatermarks`, `LazyOffsetCheckpoints`).
+ * High watermarks on disk: `replication-offset-checkpoint` (Kafka's `ReplicaManager.checkpointHighWatermarks`,
+ * `LazyOffsetCheckpoints`).
  *
- * Read once, when the first log is opened; written every `replica.high.watermark.checkpoint.interval.ms` and at shutdown. Writing starts only
- * after the first metadata was applied: before that the broker hosts nothing and would forget everything. What is on disk may be up to an
- * interval old, so a restarted replica begins with a lower watermark than it had: it learns the rest from its leader, or from its followers.
+ * Read once, when the first log is opened; written every `replica.high.watermark.checkpoint.interval.ms` and at
+ * shutdown. Writing starts only after the first metadata was applied: before that the broker hosts nothing and would
+ * forget everything. What is on disk may be up to an interval old, so a restarted replica begins with a lower watermark
+ * than it had: it learns the rest from its leader, or from its followers.
  */
 
 import type { DiskError, Env } from '../kernel/env.js'

@@ -1,11 +1,12 @@
 /**
- * Reading a partition for a fetch (Kafka's `Partition.fetchRecords` and `ReplicaManager.readFromLog`; KIP-320, KIP-595).
+ * Reading a partition for a fetch (Kafka's `Partition.fetchRecords` and `ReplicaManager.readFromLog`; KIP-320,
+ * KIP-595).
  *
- * Checks, in order: topic id, leader epoch (smaller: FENCED_LEADER_EPOCH, larger: UNKNOWN_LEADER_EPOCH), leadership, whether the
- * follower is one of the replicas, where its last epoch ends here (nowhere: OFFSET_OUT_OF_RANGE; with a smaller epoch or before
- * its offset: diverging, and no records), the offset. Then come the records: up to the log end for followers, the high watermark
- * for consumers, the last stable offset for those who read committed only. Offsets in the answer are those of before the read, and of
- * before this very fetch moved them.
+ * Checks, in order: topic id, leader epoch (smaller: FENCED_LEADER_EPOCH, larger: UNKNOWN_LEADER_EPOCH), leadership,
+ * whether the follower is one of the replicas, where its last epoch ends here (nowhere: OFFSET_OUT_OF_RANGE; with a
+ * smaller epoch or before its offset: diverging, and no records), the offset. Then come the records: up to the log end
+ * for followers, the high watermark for consumers, the last stable offset for those who read committed only. Offsets in
+ * the answer are those of before the read, and of before this very fetch moved them.
  */
 
 import type { Bytes, Epoch, Millis, NodeId, Offset } from '../kernel/units.js'
@@ -50,8 +51,8 @@ export function readBound(log: PartitionLog, isolation: FetchIsolation): Offset 
 }
 
 /**
- * Reads `asked` into `asked.read`: at most `maxBytes`, but one whole batch with `minOneBatch`. With `updateFollower` the offset counts as
- * what the follower has. @throws DiskError
+ * Reads `asked` into `asked.read`: at most `maxBytes`, but one whole batch with `minOneBatch`. With `updateFollower`
+ * the offset counts as what the follower has. @throws DiskError
  */
 export function readPartition(
   partition: Partition,
@@ -91,7 +92,7 @@ export function readPartition(
   partition.updateFollower(replica, asked.fetchOffset, asked.logStartOffset, endOffset, replicaEpoch, now)
 }
 
-/** Whether the fetcher's last epoch ends here with a smaller epoch, or before its offset; undefined: it is not known here. */
+/** Whether the fetcher's last epoch ends here with a smaller epoch, or before its offset; undefined: not known here. */
 export function isDiverging(log: PartitionLog, asked: FetchedPartition): boolean | undefined {
   const { lastFetchedEpoch } = asked
   if (lastFetchedEpoch < 0) return false
@@ -100,7 +101,6 @@ export function isDiverging(log: PartitionLog, asked: FetchedPartition): boolean
   if (end.epoch < 0 || end.endOffset < 0) return undefined
   return end.epoch < lastFetchedEpoch || end.endOffset < asked.fetchOffset
 }
-
 
 function readLog(
   partition: Partition,

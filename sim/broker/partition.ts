@@ -1,26 +1,27 @@
 /**
  * One replica of a partition on this broker: leader, follower or neither (Kafka's `Partition`).
  *
- *   role       becomes         by                                              does
- *   any        leader          metadata, partition epoch not older             new leader epoch: its start offset is assigned
- *                                                                              and what followers have is forgotten
- *   any        follower        metadata, partition epoch not older             follower state of others is dropped
- *   any        offline         an error of the disk                            nothing any more
- *   any        deleted         metadata                                        nothing any more
+ *   role  becomes    by                                    does
+ *   any   leader     metadata, partition epoch not older   new leader epoch: its start offset is assigned, and what
+ *                                                          followers have is forgotten
+ *   any   follower   metadata, partition epoch not older   what followers have is dropped
+ *   any   offline    an error of the disk                  nothing any more
+ *   any   deleted    metadata                              nothing any more
  *
  * As leader it appends, tracks followers by their fetches, and keeps two things: the ISR (isr-state.ts) and the high
- * watermark, the smallest log end among itself, the maximal ISR and those who are caught up and may join. The high watermark
- * does not move while the ISR is smaller than min(min.insync.replicas, replicas) (KIP-966), and never goes back within a
- * leader epoch. A follower joins the ISR when its log end has reached the high watermark and the start of the leader's
- * epoch, metadata has it unfenced and not shutting down, and its fetch came from the broker epoch that metadata knows.
+ * watermark, the smallest log end among itself, the maximal ISR and those who are caught up and may join. The high
+ * watermark does not move while the ISR is smaller than min(min.insync.replicas, replicas) (KIP-966), and never goes
+ * back within a leader epoch. A follower joins the ISR when its log end has reached the high watermark and the start of
+ * the leader's epoch, metadata has it unfenced and not shutting down, and its fetch came from the broker epoch that
+ * metadata knows.
  *
- * Invariants: log start ≤ high watermark ≤ log end; leader epoch and partition epoch never decrease; `remoteReplicas` is
- * empty unless leader. Errors of the disk pass through to the caller.
+ * Invariants: log start ≤ high watermark ≤ log end; leader epoch and partition epoch never decrease; `remoteReplicas`
+ * is empty unless leader. Errors of the disk pass through to the caller.
  */
 
 import type { Env } from '../kernel/env.js'
 import { assert } from '../kernel/errors.js'
-import type { Bytes, Epoch, Millis, NodeId, Offset } from '../kernel/units.js'
+import type { Epoch, Millis, NodeId, Offset } from '../kernel/units.js'
 import { partitionName } from '../kernel/names.js'
 import type { MetadataImage, PartitionImage } from '../kraft/metadata/image.js'
 import type { LogManager } from '../log/log-manager.js'
@@ -290,8 +291,7 @@ export class Partition implements TopicIdPartition {
     const lowWatermarkMoved = watchesLowWatermark && this.lowWatermark > oldLowWatermark
     this.#maybeExpandIsr(replica)
     const log = this.leaderLog
-    const advanced =
-      oldEndOffset !== fetchOffset && log !== undefined && this.#maybeAdvanceHighWatermark(log, now)
+    const advanced = oldEndOffset !== fetchOffset && log !== undefined && this.#maybeAdvanceHighWatermark(log, now)
     if (advanced || lowWatermarkMoved) this.completeDelayed()
   }
 
@@ -308,7 +308,7 @@ export class Partition implements TopicIdPartition {
     return low
   }
 
-  /** Whether an acks=all append up to `requiredOffset` (exclusive) is done: NONE, an error, or undefined while it is not. */
+  /** Whether an acks=all append up to `requiredOffset` (exclusive) is done: NONE, an error, or undefined: not yet. */
   acknowledgement(requiredOffset: Offset): ErrorCode | undefined {
     const log = this.leaderLog
     if (log === undefined) return Errors.NOT_LEADER_OR_FOLLOWER
@@ -374,9 +374,7 @@ export class Partition implements TopicIdPartition {
       return
     }
     const self = this.#context.brokerId
-    this.#remoteReplicas = image.replicas
-      .filter((id) => id !== self)
-      .map((id) => this.replica(id) ?? new Replica(id))
+    this.#remoteReplicas = image.replicas.filter((id) => id !== self).map((id) => this.replica(id) ?? new Replica(id))
   }
 
   #open(): PartitionLog {
@@ -479,8 +477,8 @@ export class Partition implements TopicIdPartition {
       isr: isr.map((id) => {
         if (id === brokerId) return { brokerId: id, brokerEpoch: brokerEpoch() }
         const known = this.replica(id)?.brokerEpoch ?? NO_BROKER_EPOCH
-        // A member that has not fetched from this leader yet: should it have restarted, the controller has dropped it and
-        // the partition epoch says so.
+        // A member that has not fetched from this leader yet. Should it have restarted, the controller has dropped it
+        // and the partition epoch says so.
         return { brokerId: id, brokerEpoch: known === NO_BROKER_EPOCH ? UNCHECKED_BROKER_EPOCH : known }
       }),
     }
@@ -550,11 +548,4 @@ export class Partition implements TopicIdPartition {
 
 function clamp(offset: Offset, low: Offset, high: Offset): Offset {
   return offset < low ? low : offset > high ? high : offset
-}
-
-/** Bytes of `records`. */
-export function sizeOf(records: readonly { readonly sizeInBytes: Bytes }[]): Bytes {
-  let size = 0
-  for (let i = 0; i < records.length; i++) size += (records[i] as { readonly sizeInBytes: Bytes }).sizeInBytes
-  return size
 }

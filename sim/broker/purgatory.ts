@@ -4,8 +4,9 @@
  *
  * A partition has one watch list for each kind of operation. Whoever changes the partition checks its list, and an
  * operation whose condition holds completes there and then; otherwise it completes when its time is up. It completes
- * exactly once, and with that leaves every list and cancels its timer. Watching, leaving and a check that completes nothing
- * cost constant work for each (operation, partition); there are no scans, no reaper and nothing is purged later.
+ * exactly once, and with that leaves every list and cancels its timer. Watching, leaving and a check that completes
+ * nothing cost constant work for each (operation, partition); there are no scans, no reaper and nothing is purged
+ * later.
  *
  *   waiting ──(condition of the kind, on a change of a watched partition)──→ completed
  *   waiting ──(time is up)───────────────────────────────────────────────→ completed

@@ -1,14 +1,16 @@
 /**
- * Fetch, for followers and consumers (Kafka's `KafkaApis.handleFetchRequest`, `ReplicaManager.fetchMessages`, `DelayedFetch`; KIP-227,
- * KIP-320, KIP-392, KIP-516, KIP-595, KIP-951).
+ * Fetch, for followers and consumers (Kafka's `KafkaApis.handleFetchRequest`, `ReplicaManager.fetchMessages`,
+ * `DelayedFetch`; KIP-227, KIP-320, KIP-392, KIP-516, KIP-595, KIP-951).
  *
  *   answered at once    max wait ≤ 0 · nothing to read · min bytes are there · an error · a diverging epoch
- *   else it waits       until one of its partitions is no longer led or hosted here, has another leader epoch, ends before the fetch
- *                       offset, has a diverging epoch, until min bytes are there, or max wait is over; then everything is read again
+ *   else it waits       until one of its partitions is no longer led or hosted here, has another leader epoch, ends
+ *                       before the fetch offset or has a diverging epoch, until min bytes are there, or max wait is
+ *                       over; then everything is read again
  *
- * For a follower bytes are there once appended, for a consumer once below the high watermark or the last stable offset. The first
- * partition with records gives at least one batch whatever the limits; after it the rest of the response's limit is shared out in order.
- * Only the first read of a follower's fetch counts as what it has. Every answer that gives a client records is a `fetch.served` event.
+ * For a follower bytes are there once appended, for a consumer once below the high watermark or the last stable offset.
+ * The first partition with records gives at least one batch whatever the limits; after it the rest of the response's
+ * limit is shared out in order. Only the first read of a follower's fetch counts as what it has. Every answer that
+ * gives a client records is a `fetch.served` event.
  */
 
 import { DiskError, type Env } from '../kernel/env.js'
@@ -220,7 +222,8 @@ export class FetchHandler {
   #hosted(asked: FetchedPartition): Partition | undefined {
     const known = asked.hosted
     if (known?.log !== undefined) return known
-    return (asked.hosted = asked.topic === undefined ? undefined : this.#options.registry.find(asked.topic, asked.index))
+    return (asked.hosted =
+      asked.topic === undefined ? undefined : this.#options.registry.find(asked.topic, asked.index))
   }
 
   #paramsOf({ body, version }: IncomingRequestOf<'Fetch'>): FetchParams {
@@ -257,7 +260,11 @@ export class FetchHandler {
     for (const asked of outcome.partitions) {
       this.#emit(asked, params, request)
       const topic = asked.topic ?? ''
-      if (last === undefined || last.topicId !== asked.topicId || (last.topic !== topic && request.version < TOPIC_IDS_VERSION)) {
+      if (
+        last === undefined ||
+        last.topicId !== asked.topicId ||
+        (last.topic !== topic && request.version < TOPIC_IDS_VERSION)
+      ) {
         last = { topic: request.version < TOPIC_IDS_VERSION ? topic : '', topicId: asked.topicId, partitions: [] }
         responses.push(last)
       }
@@ -328,7 +335,9 @@ function dataOf(asked: FetchedPartition, currentLeader: PartitionData['currentLe
     lastStableOffset: read.lastStableOffset,
     logStartOffset: read.logStartOffset,
     divergingEpoch:
-      read.divergingEpoch >= 0 ? { epoch: read.divergingEpoch, endOffset: read.divergingEndOffset } : NO_DIVERGING_EPOCH,
+      read.divergingEpoch >= 0
+        ? { epoch: read.divergingEpoch, endOffset: read.divergingEndOffset }
+        : NO_DIVERGING_EPOCH,
     currentLeader,
     snapshotId: NO_SNAPSHOT,
     abortedTransactions: read.abortedTransactions,

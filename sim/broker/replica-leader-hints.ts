@@ -1,6 +1,6 @@
 /**
- * Who leads a partition now, told together with an error that says that it is not this broker, so that the client need not ask for
- * metadata first (KIP-951; Kafka's `KafkaApis.getCurrentLeader`).
+ * Who leads a partition now, told together with an error that says that it is not this broker, so that the client need
+ * not ask for metadata first (KIP-951; Kafka's `KafkaApis.getCurrentLeader`).
  */
 
 import type { Epoch, NodeId } from '../kernel/units.js'

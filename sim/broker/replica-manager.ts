@@ -1,16 +1,16 @@
 /**
  * The replicas of a broker: what it leads, what it follows, and the requests about them (Kafka's `ReplicaManager`).
  *
- * Metadata decides the roles. `applyDelta` takes one step of the metadata log, in Kafka's order: partitions that went away, those that this
- * broker leads, those that it follows, then configurations. What it does for each:
+ * Metadata decides the roles. `applyDelta` takes one step of the metadata log, in Kafka's order: partitions that went
+ * away, those that this broker leads, those that it follows, then configurations. What it does for each:
  *
  *   deleted, or moved away       stop fetching, fail what waits, delete the log
  *   leader                       stop fetching, become leader (partition.ts)
  *   follower, new leader epoch   become follower, fetch from the leader if there is one, fail what waits
  *   follower, same leader epoch  only the partition epoch moves
  *
- * A DiskError takes the partition offline and, as with Kafka's only log directory, all others and the process after it. Requests are
- * answered by the handlers of replica-produce.ts, replica-fetch.ts and replica-offsets.ts.
+ * A DiskError takes the partition offline and, as with Kafka's only log directory, all others and the process after it.
+ * Requests are answered by the handlers of replica-produce.ts, replica-fetch.ts and replica-offsets.ts.
  */
 
 import { DiskError, type Env } from '../kernel/env.js'
@@ -129,7 +129,7 @@ export class ReplicaManager {
   /** As in Kafka, nothing here belongs to a connection: sessions outlive it, and what waits goes on waiting. */
   onDisconnect(_connectionId: number): void {}
 
-  /** Appends for a coordinator of this broker, now; `done` once every entry has its result. Behind the disk's gate is the caller's business. */
+  /** Appends for a coordinator, now; `done` once every entry has its result. The caller minds the disk's gate. */
   append(entries: readonly ProduceEntry[], options: AppendOptions, done: () => void): void {
     this.#produce.append(entries, options, done)
   }

@@ -1,11 +1,12 @@
 /**
- * ListOffsets, OffsetForLeaderEpoch and DeleteRecords (Kafka's `ReplicaManager.fetchOffset`, `lastOffsetForLeaderEpoch`, `deleteRecords`
- * with `DelayedDeleteRecords`; KIP-207, KIP-320, KIP-107).
+ * ListOffsets, OffsetForLeaderEpoch and DeleteRecords (Kafka's `ReplicaManager.fetchOffset`,
+ * `lastOffsetForLeaderEpoch`, `deleteRecords` with `DelayedDeleteRecords`; KIP-207, KIP-320, KIP-107).
  *
- * Only the leader answers; the leader epoch of the request is checked first. ListOffsets gives a follower the log end, a consumer the
- * high watermark or last stable offset as the end. After an election, while the high watermark is still below the start of the leader's epoch, a
- * consumer gets OFFSET_NOT_AVAILABLE for the end and for times beyond it: an older leader may have told it more. DeleteRecords moves
- * the log start of the leader at once, and answers when that of every live replica has followed, or its time is up.
+ * Only the leader answers; the leader epoch of the request is checked first. ListOffsets gives a follower the log end,
+ * a consumer the high watermark or last stable offset as the end. After an election, while the high watermark is still
+ * below the start of the leader's epoch, a consumer gets OFFSET_NOT_AVAILABLE for the end and for times beyond it: an
+ * older leader may have told it more. DeleteRecords moves the log start of the leader at once, and answers when that of
+ * every live replica has followed, or its time is up.
  */
 
 import { DiskError, type Env } from '../kernel/env.js'
@@ -128,7 +129,11 @@ export class OffsetsHandler {
     if (error !== Errors.NONE) return listed(asked, error)
     const log = partition.log as PartitionLog
     const isClient = replicaId === CONSUMER
-    const end = !isClient ? log.logEndOffset : isolationLevel === READ_COMMITTED ? log.lastStableOffset : log.highWatermark
+    const end = !isClient
+      ? log.logEndOffset
+      : isolationLevel === READ_COMMITTED
+        ? log.lastStableOffset
+        : log.highWatermark
     const isBehind = isClient && partition.leaderEpochStartOffset > log.highWatermark
     const notAvailable = request.version >= 5 ? Errors.OFFSET_NOT_AVAILABLE : Errors.LEADER_NOT_AVAILABLE
     const { timestamp } = asked

@@ -2,14 +2,16 @@
  * Produce: appends to the partitions that this broker leads and answers when enough replicas have it (Kafka's
  * `KafkaApis.handleProduceRequest`, `ReplicaManager.appendRecords`, `DelayedProduce`).
  *
- * For each partition, in order: the topic is known; exactly one batch; acks is -1, 0 or 1; no topic of Kafka's own; this broker has the
- * partition, under that id, and leads it; with acks=all, the ISR is not smaller than min.insync.replicas (NOT_ENOUGH_REPLICAS, nothing
- * appended); then the log's own checks. Partitions fail one by one. What touches a log waits behind the gate of the disk.
+ * For each partition, in order: the topic is known; exactly one batch; acks is -1, 0 or 1; no topic of Kafka's own;
+ * this broker has the partition, under that id, and leads it; with acks=all, the ISR is not smaller than
+ * min.insync.replicas (NOT_ENOUGH_REPLICAS, nothing appended); then the log's own checks. Partitions fail one by one.
+ * What touches a log waits behind the gate of the disk.
  *
  *   acks 0     no answer; an error ends the connection
  *   acks 1     answered after the append
- *   acks -1    answered when for each partition the high watermark has passed the append (NOT_ENOUGH_REPLICAS_AFTER_APPEND when the ISR
- *              has become too small), leadership is lost (NOT_LEADER_OR_FOLLOWER), or the request's time is up (REQUEST_TIMED_OUT)
+ *   acks -1    answered when for each partition the high watermark has passed the append (or
+ *              NOT_ENOUGH_REPLICAS_AFTER_APPEND when the ISR has become too small), leadership is lost
+ *              (NOT_LEADER_OR_FOLLOWER), or the request's time is up (REQUEST_TIMED_OUT)
  *
  * A batch that the log knows already is answered like the first time, with the old offset.
  */
@@ -188,7 +190,9 @@ export class ProduceHandler {
 
   /** Everything is in the logs: the high watermarks may move, the request may be answered, and others woken. */
   #appended(entries: readonly ProduceEntry[], options: AppendOptions, done: () => void): void {
-    const advanced = entries.map((entry) => entry.requiredOffset > 0 && entry.partition?.advanceHighWatermark() === true)
+    const advanced = entries.map(
+      (entry) => entry.requiredOffset > 0 && entry.partition?.advanceHighWatermark() === true,
+    )
     if (options.requiredAcks === -1 && entries.some((entry) => entry.error === Errors.NONE)) {
       this.#await(entries, options, done)
     } else done()
@@ -287,7 +291,11 @@ function wake({ partition, requiredOffset }: ProduceEntry, hwAdvanced: boolean):
 function refuse(entry: ProduceEntry, refusal: AppendRefusal, logStartOffset: Offset): void {
   entry.error = refusal.error
   const { error } = refusal
-  if (error === Errors.MESSAGE_TOO_LARGE || error === Errors.RECORD_LIST_TOO_LARGE || error === Errors.CORRUPT_MESSAGE) {
+  if (
+    error === Errors.MESSAGE_TOO_LARGE ||
+    error === Errors.RECORD_LIST_TOO_LARGE ||
+    error === Errors.CORRUPT_MESSAGE
+  ) {
     return
   }
   entry.logStartOffset = logStartOffset

@@ -7,8 +7,8 @@
  *   offline  ──deleted─────────────────────→ stays: what is on the failed directory is not known
  *   offline  ──another topic of that name──→ online
  *
- * What is not online answers with why: KAFKA_STORAGE_ERROR when offline, NOT_LEADER_OR_FOLLOWER when metadata has the partition
- * elsewhere, UNKNOWN_TOPIC_OR_PARTITION when it has none of that name.
+ * What is not online answers with why: KAFKA_STORAGE_ERROR when offline, NOT_LEADER_OR_FOLLOWER when metadata has the
+ * partition elsewhere, UNKNOWN_TOPIC_OR_PARTITION when it has none of that name.
  */
 
 import type { MetadataImage } from '../kraft/metadata/image.js'

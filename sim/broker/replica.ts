@@ -3,8 +3,8 @@
  *
  * All of it comes from the follower's fetches. `lastCaughtUpTimeMs` is the largest time t for which the offset of the
  * latest fetch is at least the leader's log end at t: this fetch's time when the offset has reached the log end of now,
- * the previous fetch's time when it has reached the log end of then. So a follower counts as caught up even where the log
- * end runs ahead of it all the time. Times are the leader's wall clock, as in Kafka, and may jump with it.
+ * the previous fetch's time when it has reached the log end of then. So a follower counts as caught up even where the
+ * log end runs ahead of it all the time. Times are the leader's wall clock, as in Kafka, and may jump with it.
  */
 
 import type { Epoch, Millis, NodeId, Offset } from '../kernel/units.js'
@@ -52,8 +52,8 @@ export class Replica {
   }
 
   /**
-   * The leader was elected, or elected again (`isNewLeader` false). A follower of the ISR gets the benefit of now, so that
-   * it is not dropped before it could fetch; another one must not hold the high watermark back.
+   * The leader was elected, or elected again (`isNewLeader` false). A follower of the ISR gets the benefit of now, so
+   * that it is not dropped before it could fetch; another one must not hold the high watermark back.
    */
   reset(nowMs: Millis, leaderEndOffset: Offset, isNewLeader: boolean, isInSync: boolean): void {
     this.lastCaughtUpTimeMs = isInSync ? nowMs : 0

@@ -162,5 +162,9 @@ export class Announcements {
 /** The leader came from outside ISR and ELR. */
 function isUnclean(before: PartitionImage, after: PartitionImage, recovering: boolean): boolean {
   if (after.leader < 0 || after.leader === before.leader) return false
-  return recovering || (!before.isr.includes(after.leader) && !before.elr.includes(after.leader))
+  if (recovering) return true
+  // The change that completes a reassignment may bring its leader into the ISR as well.
+  const { leader } = after
+  if (before.addingReplicas.includes(leader) && !after.addingReplicas.includes(leader)) return false
+  return !before.isr.includes(leader) && !before.elr.includes(leader)
 }

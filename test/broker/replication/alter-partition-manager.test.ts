@@ -131,17 +131,19 @@ describe('the alter partition manager', () => {
     },
   )
 
-  it.each(['INVALID_UPDATE_VERSION', 'UNKNOWN_TOPIC_OR_PARTITION', 'NOT_LEADER_OR_FOLLOWER', 'INVALID_REQUEST'] as const)(
-    'hands %s of a partition to whoever asked, and takes another change then',
-    (error) => {
-      const { sent, submit, answer, results } = makeManager()
-      submit(tp0, leaderAndIsr(1))
-      answer(0, { 0: Errors[error] })
-      expect(results).toEqual([[0, { ok: false, error: Errors[error] }]])
-      submit(tp0, leaderAndIsr(1, 2))
-      expect(sent).toHaveLength(2)
-    },
-  )
+  it.each([
+    'INVALID_UPDATE_VERSION',
+    'UNKNOWN_TOPIC_OR_PARTITION',
+    'NOT_LEADER_OR_FOLLOWER',
+    'INVALID_REQUEST',
+  ] as const)('hands %s of a partition to whoever asked, and takes another change then', (error) => {
+    const { sent, submit, answer, results } = makeManager()
+    submit(tp0, leaderAndIsr(1))
+    answer(0, { 0: Errors[error] })
+    expect(results).toEqual([[0, { ok: false, error: Errors[error] }]])
+    submit(tp0, leaderAndIsr(1, 2))
+    expect(sent).toHaveLength(2)
+  })
 
   it('sends a partition again that an answer leaves out', () => {
     const { sent, submit, answer, indexes, results } = makeManager()

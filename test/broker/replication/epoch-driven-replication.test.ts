@@ -12,7 +12,7 @@ function makePair(options: ClusterOptions = {}): TestCluster {
 function batches(cluster: TestCluster, id: NodeId): string[] {
   const log = cluster.log(id)
   const found: string[] = []
-  for (let at = log.logStartOffset; at < log.logEndOffset; ) {
+  for (let at = log.logStartOffset; at < log.logEndOffset;) {
     const read = log.read(at, 1_000_000, log.logEndOffset, true)
     if (!('batches' in read)) throw new Error('unreadable')
     for (const batch of read.batches) {
@@ -240,7 +240,10 @@ describe('acks=all through a change of leaders', () => {
     const acknowledged: string[] = []
     let leader: NodeId = 1
     for (let round = 0; round < 6; round++) {
-      const calls = [0, 1, 2].map((i) => ({ value: `r${round}v${i}`, call: cluster.produce(leader, [`r${round}v${i}`]) }))
+      const calls = [0, 1, 2].map((i) => ({
+        value: `r${round}v${i}`,
+        call: cluster.produce(leader, [`r${round}v${i}`]),
+      }))
       // Not enough for all of them to be done.
       cluster.pass(3)
       const next = (leader % 3) + 1

@@ -1,8 +1,9 @@
 /**
  * A controller without a quorum: it keeps the metadata, answers AlterPartition and sends every change to the brokers.
  *
- * The rules of AlterPartition are Kafka's (`ReplicationControlManager.validateAlterPartitionData`), the election is the plainest: the first
- * live member of the ISR. Metadata reaches a broker after `latencyMs`, in order; a broker that is cut off gets it when `connect`ed again.
+ * The rules of AlterPartition are Kafka's (`ReplicationControlManager.validateAlterPartitionData`), the election is the
+ * plainest: the first live member of the ISR. Metadata reaches a broker after `latencyMs`, in order; a broker that is
+ * cut off gets it when `connect`ed again.
  */
 
 import type { NodeId } from '../../../sim/kernel/units.js'
@@ -30,7 +31,7 @@ type PartitionRequest = AlterPartitionRequest['topics'][number]['partitions'][nu
 
 export class FakeController {
   image: MetadataImage = EMPTY_IMAGE
-  /** What to answer to AlterPartition: the rules, one error for every partition, a top-level error, or nothing at all. */
+  /** What to answer to AlterPartition: the rules, one error for every partition, a top-level error, or nothing. */
   answers: 'rules' | 'silence' | { readonly partition: ErrorCode } | { readonly top: ErrorCode } = 'rules'
   readonly requests: AlterPartitionRequest[] = []
   readonly #history: MetadataRecord[] = []

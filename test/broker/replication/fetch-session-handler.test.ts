@@ -27,11 +27,15 @@ function build(handler: FetchSessionHandler, ...wanted: Wanted[]): SessionReques
 }
 
 function asked(request: SessionRequest): string[] {
-  return request.topics.flatMap(({ topic, partitions }) => partitions.map((p) => `${topic}-${p.partition}@${p.fetchOffset}`))
+  return request.topics.flatMap(({ topic, partitions }) =>
+    partitions.map((p) => `${topic}-${p.partition}@${p.fetchOffset}`),
+  )
 }
 
 function forgotten(request: SessionRequest): string[] {
-  return request.forgottenTopicsData.flatMap(({ topicId, partitions }) => partitions.map((index) => `${topicId}/${index}`))
+  return request.forgottenTopicsData.flatMap(({ topicId, partitions }) =>
+    partitions.map((index) => `${topicId}/${index}`),
+  )
 }
 
 function answer(
@@ -40,7 +44,11 @@ function answer(
   partitions: readonly Wanted[],
   error: ErrorCode = Errors.NONE,
 ): string[] | string {
-  const responses = partitions.map(({ id, index }) => ({ topic: '', topicId: id, partitions: [{ partitionIndex: index }] }))
+  const responses = partitions.map(({ id, index }) => ({
+    topic: '',
+    topicId: id,
+    partitions: [{ partitionIndex: index }],
+  }))
   const verdict = handler.handleResponse({ errorCode: error, sessionId, responses } as unknown as FetchResponse)
   return typeof verdict === 'string' ? verdict : verdict.map((one) => one.asked.name)
 }

@@ -21,7 +21,11 @@ import { batch } from './harness.js'
 const FOO = 'fooooooooooooooooooooA'
 const BAR = 'barrrrrrrrrrrrrrrrrrrA'
 const ZAR = 'zarrrrrrrrrrrrrrrrrrrA'
-const NAMES = new Map([[FOO, 'foo'], [BAR, 'bar'], [ZAR, 'zar']])
+const NAMES = new Map([
+  [FOO, 'foo'],
+  [BAR, 'bar'],
+  [ZAR, 'zar'],
+])
 
 interface Asked {
   readonly topic: string
@@ -90,7 +94,10 @@ class Lab {
   }
 
   /** Reads `results` (nothing new by default) and finishes; the partitions named in the response, as `foo-0`. */
-  answer(context: FetchContext, results: Record<string, Result> = {}): { error: ErrorCode; sessionId: number; named: string[] } {
+  answer(
+    context: FetchContext,
+    results: Record<string, Result> = {},
+  ): { error: ErrorCode; sessionId: number; named: string[] } {
     const answered = context.kind === 'error' ? [] : partitionsOf(context)
     for (const partition of answered) {
       const { read } = partition
@@ -272,7 +279,8 @@ function fill(lab: Lab, sessions: readonly { size: number; follower?: boolean }[
   return sessions.map(({ size, follower = false }) => {
     const asked = Array.from({ length: size }, (_, index) => ({ topic: FOO, index }))
     const id = lab.open(asked, { follower })
-    for (let i = 1; i < 8; i++) lab.sessions.finish(lab.begin([0, INITIAL_EPOCH], [{ topic: ZAR, index: 9 }], { follower: true }), [])
+    for (let i = 1; i < 8; i++)
+      lab.sessions.finish(lab.begin([0, INITIAL_EPOCH], [{ topic: ZAR, index: 9 }], { follower: true }), [])
     return id
   })
 }

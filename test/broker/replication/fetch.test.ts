@@ -26,7 +26,12 @@ describe('a consumer’s fetch', () => {
     const call = cluster.fetch(1, 0)
     cluster.pass(10)
     expect(offsets(fetched(call))).toEqual([0, 1])
-    expect(fetched(call)).toMatchObject({ highWatermark: 2, lastStableOffset: 2, logStartOffset: 0, abortedTransactions: null })
+    expect(fetched(call)).toMatchObject({
+      highWatermark: 2,
+      lastStableOffset: 2,
+      logStartOffset: 0,
+      abortedTransactions: null,
+    })
   })
 
   it('is an event, with the bound that limited it', () => {
@@ -81,7 +86,11 @@ describe('a consumer’s fetch', () => {
     cluster.log(1).advanceLogStartOffset(1, 'test')
     const calls = [0, 1, 3].map((offset) => cluster.fetch(1, offset))
     cluster.pass(20)
-    expect(calls.map((call) => fetched(call).errorCode)).toEqual([Errors.OFFSET_OUT_OF_RANGE, 0, Errors.OFFSET_OUT_OF_RANGE])
+    expect(calls.map((call) => fetched(call).errorCode)).toEqual([
+      Errors.OFFSET_OUT_OF_RANGE,
+      0,
+      Errors.OFFSET_OUT_OF_RANGE,
+    ])
     expect(fetched(calls[0] as never)).toMatchObject({ highWatermark: -1, logStartOffset: -1, records: [] })
   })
 
@@ -204,7 +213,9 @@ describe('limits of a fetch', () => {
 
   it('are whole batches within the partition’s limit, and one batch at least', () => {
     const cluster = filled()
-    const calls = [1, size, 2 * size + 5, 100 * size].map((partitionMaxBytes) => cluster.fetch(1, 0, { partitionMaxBytes }))
+    const calls = [1, size, 2 * size + 5, 100 * size].map((partitionMaxBytes) =>
+      cluster.fetch(1, 0, { partitionMaxBytes }),
+    )
     cluster.pass(20)
     expect(calls.map((call) => offsets(fetched(call)))).toEqual([[0], [0], [0, 1], [0, 1, 2, 3]])
   })
@@ -222,7 +233,12 @@ describe('limits of a fetch', () => {
     const calls = [1, size, 3 * size, 5 * size].map(fetch)
     cluster.pass(20)
     const counts = calls.map((call) => call.response?.responses[0]?.partitions.map((data) => data.records?.length))
-    expect(counts).toEqual([[1, 0], [1, 0], [3, 0], [4, 1]])
+    expect(counts).toEqual([
+      [1, 0],
+      [1, 0],
+      [3, 0],
+      [4, 1],
+    ])
   })
 
   it('of the least bytes are waited for', () => {

@@ -17,7 +17,14 @@ function logOf(entries: readonly (readonly [number, number])[], logEndOffset: nu
 
 // AbstractFetcherThread.getOffsetTruncationState; ReplicaFetcherThreadTest
 describe('where a follower cuts its log', () => {
-  const log = logOf([[2, 0], [4, 10], [5, 15]], 20)
+  const log = logOf(
+    [
+      [2, 0],
+      [4, 10],
+      [5, 15],
+    ],
+    20,
+  )
 
   it('is the leader’s end of an epoch that both have, when that is smaller', () => {
     expect(truncationOffset({ epoch: 4, endOffset: 12 }, log, 20)).toBe(12)

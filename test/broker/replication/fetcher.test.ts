@@ -319,7 +319,10 @@ describe('a fetcher whose offset the leader does not have', () => {
     leader.list(20)
     leader.list(11)
     // DeleteRecords cut within this batch of three.
-    const three = RecordBatch.build({}, [1, 2, 3].map(() => ({ timestamp: 0, key: null, value: null })))
+    const three = RecordBatch.build(
+      {},
+      [1, 2, 3].map(() => ({ timestamp: 0, key: null, value: null })),
+    )
     leader.answer({ records: [three.withOffsets(10, 0)], highWatermark: 13, logStartOffset: 11 })
     const log = leader.cluster.log(2)
     expect([log.logStartOffset, log.logEndOffset, log.highWatermark]).toEqual([11, 13, 13])

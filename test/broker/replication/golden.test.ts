@@ -33,7 +33,10 @@ const SHOWN = new Set<string>([
 function play(name: string, options: ClusterOptions, script: string): void {
   const file = fileURLToPath(new URL(`golden/${name}.txt`, import.meta.url))
   const cluster = makeCluster(options)
-  const commands = script.trim().split('\n').map((line) => line.trim())
+  const commands = script
+    .trim()
+    .split('\n')
+    .map((line) => line.trim())
   for (const command of commands) perform(cluster, command)
   const lines = cluster.events.flatMap((event) => describeEvent(event))
   const text = `${commands.join('\n')}\n----\n${lines.join('\n')}\n`
@@ -73,7 +76,8 @@ function describeEvent(event: TraceEvent): string[] {
     return [`${at} ← ${event.data.from} ${event.data.api} ${answerOf(event.data.api, event.data.body)}`]
   }
   if (event.type === 'request.send') {
-    return [`${at} → ${event.data.to} ${event.data.api}${event.data.api === 'Fetch' ? askedOf(event.data.body as FetchRequest) : ''}`]
+    const { api, body, to } = event.data
+    return [`${at} → ${to} ${api}${api === 'Fetch' ? askedOf(body as FetchRequest) : ''}`]
   }
   if (event.type === 'response.receive' && event.data.api === 'Fetch') {
     return [`${at} ← ${event.data.from} Fetch ${answerOf('Fetch', event.data.body)}`]
@@ -104,28 +108,39 @@ function answerOf(api: string, body: unknown): string {
 
 describe('golden conversations', () => {
   it('produce with acks=all: append, fetch, high watermark, answer', () => {
-    play('produce-acks-all', { minIsr: 2 }, `
+    play(
+      'produce-acks-all',
+      { minIsr: 2 },
+      `
       until 100
       produce b1 all a b
       until 110
       consume b1 0
       until 700
-    `)
+    `,
+    )
   })
 
   it('a slow follower leaves the ISR and comes back', () => {
-    play('slow-follower', { minIsr: 2, config: { 'replica.lag.time.max.ms': 1000, 'replica.fetch.wait.max.ms': 500 } }, `
+    play(
+      'slow-follower',
+      { minIsr: 2, config: { 'replica.lag.time.max.ms': 1000, 'replica.fetch.wait.max.ms': 500 } },
+      `
       until 100
       pause b3
       produce b1 all a
       until 2600
       resume b3
       until 2700
-    `)
+    `,
+    )
   })
 
   it('an old leader that does not know is fenced, and cuts what nobody else has', () => {
-    play('fenced-leader', { minIsr: 1 }, `
+    play(
+      'fenced-leader',
+      { minIsr: 1 },
+      `
       until 100
       produce b1 all committed
       until 150
@@ -140,11 +155,15 @@ describe('golden conversations', () => {
       until 800
       connect b1
       until 1500
-    `)
+    `,
+    )
   })
 
   it('a leader dies while acks=all waits', () => {
-    play('leader-dies', { minIsr: 2 }, `
+    play(
+      'leader-dies',
+      { minIsr: 2 },
+      `
       until 100
       produce b1 all a
       until 101.2
@@ -154,6 +173,7 @@ describe('golden conversations', () => {
       consume b2 0
       start b1
       until 1600
-    `)
+    `,
+    )
   })
 })

@@ -1,8 +1,8 @@
 /**
  * Three brokers' replica managers on a world, with real logs and real requests, under a fake controller.
  *
- * `cluster.until(ms)` runs; `cluster.produce(...)` and `cluster.fetch(...)` send requests from the client node `t1` and return a handle
- * whose `response` is there once it came.
+ * `cluster.until(ms)` runs; `cluster.produce(...)` and `cluster.fetch(...)` send requests from the client node `t1` and
+ * return a handle whose `response` is there once it came.
  */
 
 import { defaultsOf } from '../../../sim/kernel/config-def.js'
@@ -158,7 +158,7 @@ export class TestCluster {
   readonly #cut = new Map<NodeId, Update[]>()
   readonly wire: WireMode
   readonly #metadataLatencyMs: Millis
-  /** One for what may wait for replication, one for the rest: a broker takes one request at a time from a connection. */
+  /** One for what may wait for replication, one for the rest: a connection has one request at a time. */
   #producer: RequestClient | undefined
   #client: RequestClient | undefined
   #clientEnv: Env | undefined
@@ -470,7 +470,9 @@ export function epochsOf(log: PartitionLog): string[] {
   return log.epochs.entries.map(({ epoch, startOffset }) => `${epoch}@${startOffset}`)
 }
 
-export function produced(call: Call<{ responses: readonly { partitionResponses: readonly PartitionProduceResponse[] }[] }>): PartitionProduceResponse {
+export function produced(
+  call: Call<{ responses: readonly { partitionResponses: readonly PartitionProduceResponse[] }[] }>,
+): PartitionProduceResponse {
   const response = call.response?.responses[0]?.partitionResponses[0]
   if (response === undefined) throw new Error(`no answer: ${call.failed ?? 'still waiting'}`)
   return response
@@ -478,7 +480,8 @@ export function produced(call: Call<{ responses: readonly { partitionResponses: 
 
 export function fetched(call: Call<Apis['Fetch']['response']>): PartitionData {
   const data = call.response?.responses[0]?.partitions[0]
-  if (data === undefined) throw new Error(`no answer: ${call.failed ?? JSON.stringify(call.response ?? 'still waiting')}`)
+  if (data === undefined)
+    throw new Error(`no answer: ${call.failed ?? JSON.stringify(call.response ?? 'still waiting')}`)
   return data
 }
 
@@ -487,5 +490,11 @@ export function lineOf(event: TraceEvent): string {
   const fields = Object.entries(rest)
     .filter(([name]) => name !== 'batch' && name !== 'body' && name !== 'crc')
     .map(([name, value]) => `${name}=${Array.isArray(value) ? `[${value.join(',')}]` : String(value)}`)
-  return [formatSeconds(event.time), event.node, event.type, ...(partition === undefined ? [] : [String(partition)]), ...fields].join(' ')
+  return [
+    formatSeconds(event.time),
+    event.node,
+    event.type,
+    ...(partition === undefined ? [] : [String(partition)]),
+    ...fields,
+  ].join(' ')
 }

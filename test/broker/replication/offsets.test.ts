@@ -15,7 +15,14 @@ interface Listed {
 function list(
   cluster: TestCluster,
   timestamp: number,
-  options: { to?: number; replicaId?: number; committed?: boolean; leaderEpoch?: number; version?: number; topic?: string } = {},
+  options: {
+    to?: number
+    replicaId?: number
+    committed?: boolean
+    leaderEpoch?: number
+    version?: number
+    topic?: string
+  } = {},
 ): object | undefined {
   const { to = 1, replicaId = -1, committed = false, leaderEpoch = -1, version = 10, topic = TOPIC } = options
   const partitions = [{ partitionIndex: 0, currentLeaderEpoch: leaderEpoch, timestamp }]
@@ -106,7 +113,9 @@ describe('ListOffsets', () => {
     expect(list(cluster, EARLIEST)).toMatchObject({ errorCode: Errors.NOT_LEADER_OR_FOLLOWER })
     expect(list(cluster, EARLIEST, { leaderEpoch: 2 })).toMatchObject({ errorCode: Errors.NOT_LEADER_OR_FOLLOWER })
     expect(list(cluster, EARLIEST, { replicaId: -2 })).toMatchObject({ errorCode: Errors.NONE })
-    expect(list(cluster, EARLIEST, { topic: 'nowhere' })).toMatchObject({ errorCode: Errors.UNKNOWN_TOPIC_OR_PARTITION })
+    expect(list(cluster, EARLIEST, { topic: 'nowhere' })).toMatchObject({
+      errorCode: Errors.UNKNOWN_TOPIC_OR_PARTITION,
+    })
   })
 
   it('refuses a partition that is named twice', () => {
@@ -116,7 +125,10 @@ describe('ListOffsets', () => {
     const call = cluster.send(1, 'ListOffsets', { replicaId: -1, isolationLevel: 0, topics, timeoutMs: 0 })
     cluster.pass(10)
     const { INVALID_REQUEST } = Errors
-    expect(call.response?.topics[0]?.partitions.map(({ errorCode }) => errorCode)).toEqual([INVALID_REQUEST, INVALID_REQUEST])
+    expect(call.response?.topics[0]?.partitions.map(({ errorCode }) => errorCode)).toEqual([
+      INVALID_REQUEST,
+      INVALID_REQUEST,
+    ])
   })
 })
 

@@ -1,7 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import type { NodeId, Offset } from '../../../sim/kernel/units.js'
 import { Errors } from '../../../sim/wire/errors.js'
-import { epochsOf, fetched, type FetchOptions, makeCluster, TOPIC, type ClusterOptions, type TestCluster } from './harness.js'
+import {
+  epochsOf,
+  fetched,
+  type FetchOptions,
+  makeCluster,
+  TOPIC,
+  type ClusterOptions,
+  type TestCluster,
+} from './harness.js'
 
 const LAG_MS = 30_000
 
@@ -81,7 +89,7 @@ describe('a leader’s high watermark', () => {
     expect(cluster.offsets(1)).toEqual({ hw: 2, end: 3 })
   })
 
-  it('waits for a follower that is caught up while the joining of another is under way, as long as it counts as caught up', () => {
+  it('waits for a follower that counts as caught up, while the joining of another is under way', () => {
     const cluster = leader()
     cluster.controller.change(TOPIC, 0, { isr: [1] })
     cluster.controller.answers = 'silence'
@@ -245,24 +253,27 @@ describe('who joins the ISR', () => {
   })
 
   // testIsrNotExpandedIfUpdateFails, testAlterIsrInvalidVersion, testAlterIsrNewLeaderElected, testAlterIsrUnknownTopic
-  it.each(['INVALID_UPDATE_VERSION', 'NEW_LEADER_ELECTED', 'UNKNOWN_TOPIC_OR_PARTITION', 'FENCED_LEADER_EPOCH', 'INVALID_REQUEST'] as const)(
-    'is pending after %s until metadata comes, and is not asked for again',
-    (error) => {
-      const cluster = shrunk()
-      cluster.controller.answers = { partition: Errors[error] }
-      follow(cluster, 3, 5)
-      cluster.pass(10)
-      expect(cluster.partition(1).isrState.kind).toBe('pending-expand')
-      expect(cluster.lines('isr.rejected').at(-1)).toContain(`error=${error}`)
-      follow(cluster, 3, 5)
-      cluster.pass(500)
-      expect(cluster.controller.requests).toHaveLength(1)
-      cluster.controller.answers = 'rules'
-      cluster.controller.change(TOPIC, 0, { isr: [1, 2, 3] })
-      cluster.pass(5)
-      expect(cluster.partition(1).isrState).toMatchObject({ kind: 'committed', isr: [1, 2, 3] })
-    },
-  )
+  it.each([
+    'INVALID_UPDATE_VERSION',
+    'NEW_LEADER_ELECTED',
+    'UNKNOWN_TOPIC_OR_PARTITION',
+    'FENCED_LEADER_EPOCH',
+    'INVALID_REQUEST',
+  ] as const)('is pending after %s until metadata comes, and is not asked for again', (error) => {
+    const cluster = shrunk()
+    cluster.controller.answers = { partition: Errors[error] }
+    follow(cluster, 3, 5)
+    cluster.pass(10)
+    expect(cluster.partition(1).isrState.kind).toBe('pending-expand')
+    expect(cluster.lines('isr.rejected').at(-1)).toContain(`error=${error}`)
+    follow(cluster, 3, 5)
+    cluster.pass(500)
+    expect(cluster.controller.requests).toHaveLength(1)
+    cluster.controller.answers = 'rules'
+    cluster.controller.change(TOPIC, 0, { isr: [1, 2, 3] })
+    cluster.pass(5)
+    expect(cluster.partition(1).isrState).toMatchObject({ kind: 'committed', isr: [1, 2, 3] })
+  })
 
   // testInvalidAlterPartitionRequestsAreNotRetried
   it('is what it was after INELIGIBLE_REPLICA, and is asked for anew with the next fetch', () => {
@@ -331,7 +342,9 @@ describe('who leaves the ISR', () => {
     cluster.until(45_010)
     expect(isr(cluster)).toEqual([1, 2])
     expect(cluster.offsets(1).hw).toBe(1)
-    expect(cluster.lines('isr.proposed')[0]).toBe('45.000 b1 isr.proposed orders-0 leaderEpoch=0 partitionEpoch=0 from=[1,2,3] to=[1,2] reason=lag')
+    expect(cluster.lines('isr.proposed')[0]).toBe(
+      '45.000 b1 isr.proposed orders-0 leaderEpoch=0 partitionEpoch=0 from=[1,2,3] to=[1,2] reason=lag',
+    )
   })
 
   // testShouldNotShrinkIsrIfFollowerCaughtUpToLogEnd
@@ -505,7 +518,13 @@ describe('a follower’s fetch', () => {
     }
     // The epochs in between have no records, as in Kafka’s test.
     log.epochs.truncateFromEnd(0)
-    for (const [epoch, start] of [[0, 0], [3, 2], [4, 4], [7, 6]] as const) log.assignEpochStartOffset(epoch, start)
+    for (const [epoch, start] of [
+      [0, 0],
+      [3, 2],
+      [4, 4],
+      [7, 6],
+    ] as const)
+      log.assignEpochStartOffset(epoch, start)
     const data = follow(cluster, 2, offset, { lastFetchedEpoch })
     expect(data.errorCode).toBe(Errors.NONE)
     expect(data.divergingEpoch).toEqual(expected ?? { epoch: -1, endOffset: -1 })

@@ -163,7 +163,12 @@ describe('produce', () => {
   })
 
   it('answers each partition for itself', () => {
-    const cluster = makeCluster({ replicas: [[1, 2, 3], [2, 3, 1]] })
+    const cluster = makeCluster({
+      replicas: [
+        [1, 2, 3],
+        [2, 3, 1],
+      ],
+    })
     const partitionData = [0, 1, 2].map((index) => ({ index, records: [batch([`v${index}`])] }))
     const call = cluster.send(1, 'Produce', {
       transactionalId: null,
@@ -305,8 +310,16 @@ describe('flush.messages=1', () => {
 })
 
 describe('a failing disk', () => {
-  it.each([['io', 'fail'], ['full', 'full']] as const)('with %s errors takes the replicas offline, and the process down', (reason, fault) => {
-    const cluster = makeCluster({ replicas: [[1, 2, 3], [1, 2, 3]] })
+  it.each([
+    ['io', 'fail'],
+    ['full', 'full'],
+  ] as const)('with %s errors takes the replicas offline, and the process down', (reason, fault) => {
+    const cluster = makeCluster({
+      replicas: [
+        [1, 2, 3],
+        [1, 2, 3],
+      ],
+    })
     if (fault === 'fail') cluster.world.node('b1').disk.fail()
     else cluster.world.node('b1').disk.full(0)
     const call = cluster.produce(1, ['a'])

@@ -1,9 +1,10 @@
 /**
  * Random kills, power losses, pauses, partitions, hanging disks and changes of leaders under a producer with acks=all.
  *
- * What must hold whatever happens: two logs that have an entry of the same offset and leader epoch have the same entry and the same before
- * it; one leader for each leader epoch; no high watermark of a leader goes back within its epoch; after all is mended the logs are equal.
- * Without power losses, and with elections from the ISR only, nothing that was acknowledged is lost.
+ * What must hold whatever happens: two logs that have an entry of the same offset and leader epoch have the same entry
+ * and the same before it; one leader for each leader epoch; no high watermark of a leader goes back within its epoch;
+ * after all is mended the logs are equal. Without power losses, and with elections from the ISR only, nothing that was
+ * acknowledged is lost.
  */
 
 import { describe, expect, it } from 'vitest'
@@ -130,7 +131,11 @@ function strike(cluster: TestCluster, fault: Fault, id: NodeId): () => void {
   }
 }
 
-function run(seed: number, faults: readonly Fault[], options: ClusterOptions = {}): { cluster: TestCluster; watcher: Watcher; workload: Workload } {
+function run(
+  seed: number,
+  faults: readonly Fault[],
+  options: ClusterOptions = {},
+): { cluster: TestCluster; watcher: Watcher; workload: Workload } {
   const random = new Random(`random-faults/${seed}`)
   const cluster = makeCluster({
     seed: String(seed),

@@ -13,13 +13,22 @@ function role(cluster: TestCluster, id: number, index = 0): string {
 
 describe('metadata', () => {
   it('makes leaders and followers', () => {
-    const cluster = makeCluster({ replicas: [[1, 2], [2, 3], [3, 1]] })
+    const cluster = makeCluster({
+      replicas: [
+        [1, 2],
+        [2, 3],
+        [3, 1],
+      ],
+    })
     expect(role(cluster, 1, 0)).toBe('leads in 0')
     expect(role(cluster, 2, 0)).toBe('follows 1 in 0')
     expect(role(cluster, 2, 1)).toBe('leads in 0')
     expect(cluster.broker(3).replicas.partition(TOPIC, 0)).toBeUndefined()
     expect([1, 2, 3].map((id) => cluster.broker(id).replicas.leaderCount())).toEqual([1, 1, 1])
-    expect([...cluster.broker(1).replicas.partitions()].map((partition) => partition.name)).toEqual(['orders-0', 'orders-2'])
+    expect([...cluster.broker(1).replicas.partitions()].map((partition) => partition.name)).toEqual([
+      'orders-0',
+      'orders-2',
+    ])
   })
 
   it('has a follower begin to fetch from a new leader where its log ends', () => {
@@ -58,7 +67,13 @@ describe('metadata', () => {
   })
 
   it('has one fetcher for each leader, and closes those without partitions', () => {
-    const cluster = makeCluster({ replicas: [[1, 2], [1, 2], [3, 2]] })
+    const cluster = makeCluster({
+      replicas: [
+        [1, 2],
+        [1, 2],
+        [3, 2],
+      ],
+    })
     const { fetchers } = cluster.broker(2).replicas
     expect(fetchers.fetcherCount).toBe(2)
     cluster.controller.change(TOPIC, 2, { leader: 2 })
@@ -67,7 +82,14 @@ describe('metadata', () => {
   })
 
   it('divides partitions among num.replica.fetchers by the hash of their names', () => {
-    const cluster = makeCluster({ config: { 'num.replica.fetchers': 2 }, replicas: [[1, 2], [1, 2], [1, 2]] })
+    const cluster = makeCluster({
+      config: { 'num.replica.fetchers': 2 },
+      replicas: [
+        [1, 2],
+        [1, 2],
+        [1, 2],
+      ],
+    })
     expect(cluster.broker(2).replicas.fetchers.fetcherCount).toBe(2)
     append(cluster, 'a')
     expect(cluster.log(2).logEndOffset).toBe(1)
@@ -79,7 +101,9 @@ describe('metadata', () => {
     cluster.controller.change(TOPIC, 0, { replicas: [1, 2], isr: [1, 2] })
     cluster.pass(10)
     expect(cluster.broker(3).replicas.partition(TOPIC, 0)).toBeUndefined()
-    expect(cluster.of('replica.stopped', 'b3').map((event) => event.data)).toEqual([{ partition: 'orders-0', deleted: true }])
+    expect(cluster.of('replica.stopped', 'b3').map((event) => event.data)).toEqual([
+      { partition: 'orders-0', deleted: true },
+    ])
     expect(cluster.of('log.deleted', 'b3')).toHaveLength(1)
     cluster.controller.change(TOPIC, 0, { replicas: [1, 2, 3], adding: [3] })
     cluster.pass(1_500)
@@ -114,7 +138,12 @@ describe('metadata', () => {
   })
 
   it('in controlled shutdown stops replicas that have no leader, or are out of the ISR', () => {
-    const cluster = makeCluster({ replicas: [[1, 2, 3], [1, 2, 3]] })
+    const cluster = makeCluster({
+      replicas: [
+        [1, 2, 3],
+        [1, 2, 3],
+      ],
+    })
     cluster.broker(2).replicas.beginControlledShutdown()
     cluster.controller.change(TOPIC, 0, { isr: [1, 3] })
     cluster.controller.change(TOPIC, 1, { leader: 3 })
@@ -122,7 +151,9 @@ describe('metadata', () => {
     const { fetchers } = cluster.broker(2).replicas
     expect(fetchers.stateOf('orders-0')).toBeUndefined()
     expect(fetchers.stateOf('orders-1')).toBeDefined()
-    expect(cluster.of('replica.stopped', 'b2').map((event) => event.data)).toEqual([{ partition: 'orders-0', deleted: false }])
+    expect(cluster.of('replica.stopped', 'b2').map((event) => event.data)).toEqual([
+      { partition: 'orders-0', deleted: false },
+    ])
   })
 })
 
