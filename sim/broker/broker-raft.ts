@@ -33,6 +33,17 @@ export class BrokerRaft {
 
   constructor(env: Env, options: BrokerRaftOptions) {
     const { brokerId, directoryId, clusterId, voters, config, wire } = options
+    // Kafka keeps the connections to bootstrap servers apart, so that a long poll on one holds up no search for the leader.
+    const channel = (clientId: string): RequestClient =>
+      new RequestClient(env, {
+        clientId,
+        requestTimeoutMs: config['controller.quorum.request.timeout.ms'],
+        reconnectBackoffMs: 50,
+        reconnectBackoffMaxMs: 500,
+        connectionSetupTimeoutMs: options.connectionSetupTimeoutMs,
+        maxInFlight: 1,
+        ...(wire !== undefined && { wire }),
+      })
     this.client = new RaftClient(env, {
       nodeId: brokerId,
       directoryId,
@@ -40,15 +51,8 @@ export class BrokerRaft {
       voters,
       config,
       codec: METADATA_RECORD_CODEC,
-      requests: new RequestClient(env, {
-        clientId: `raft-client-${brokerId}`,
-        requestTimeoutMs: config['controller.quorum.request.timeout.ms'],
-        reconnectBackoffMs: 50,
-        reconnectBackoffMaxMs: 500,
-        connectionSetupTimeoutMs: options.connectionSetupTimeoutMs,
-        maxInFlight: 1,
-        ...(wire !== undefined && { wire }),
-      }),
+      requests: channel(`raft-client-${brokerId}`),
+      bootstrapRequests: channel(`raft-bootstrap-${brokerId}`),
     })
     this.loader = new MetadataLoader(env, () => this.client.highWatermark)
     const snapshots = new SnapshotGenerator(env, {

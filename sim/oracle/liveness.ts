@@ -14,11 +14,22 @@ import type { Oracle, OracleReport, RunEnd } from './oracle.js'
 interface PartitionState {
   leader: number
   isr: number
+  elr: number
   replicas: number
   seq: number
   /** The broker that took up the leadership last. */
   acting: NodeName | undefined
 }
+
+interface Problem {
+  readonly subject: string
+  readonly message: string
+  readonly seq: number
+  readonly excuse?: string
+}
+
+/** Kafka elects nobody then, and asks the operator (KIP-966); data may be all there. */
+const NOBODY_LEFT = 'ISR and ELR are empty after unclean shutdowns, and no unclean election is configured'
 
 interface PendingWrite {
   readonly since: Micros
@@ -59,9 +70,16 @@ export class Recovers implements Oracle {
         for (const [id, write] of this.#pending) if (write.client === event.node) this.#pending.delete(id)
         break
       case 'controller.partition': {
-        const { partition, leader, isr, replicas } = event.data
+        const { partition, leader, isr, elr, replicas } = event.data
         const acting = this.#partitions.get(partition)?.acting
-        this.#partitions.set(partition, { leader, isr: isr.length, replicas: replicas.length, seq: event.seq, acting })
+        this.#partitions.set(partition, {
+          leader,
+          isr: isr.length,
+          elr: elr.length,
+          replicas: replicas.length,
+          seq: event.seq,
+          acting,
+        })
         break
       }
       case 'controller.topic':
@@ -93,16 +111,22 @@ export class Recovers implements Oracle {
 
   finish(end: RunEnd): OracleReport {
     const deadline = end.lastFaultEnd + this.#settle
-    const problems = [...this.#unsettled(), ...this.#unwritten(deadline, end.time)]
+    const problems = this.#unsettled()
+    // Writes to a partition that must not have a leader are not promised to be taken.
+    if (problems.every(({ excuse }) => excuse === undefined)) problems.push(...this.#unwritten(deadline, end.time))
     this.#findings.checks = this.#partitions.size
     if (problems.length > 0 && end.time < deadline) this.#findings.undecided()
-    else for (const { subject, message, seq } of problems) this.#findings.add(subject, message, end.time, [seq])
+    else
+      for (const { subject, message, seq, excuse } of problems)
+        this.#findings.add(subject, message, end.time, [seq], excuse)
     return this.#findings.report()
   }
 
-  #unsettled(): { subject: string; message: string; seq: number }[] {
-    return [...this.#partitions].flatMap(([partition, state]) => {
-      const { leader, isr, replicas, seq, acting } = state
+  #unsettled(): Problem[] {
+    return [...this.#partitions].flatMap(([partition, state]): Problem[] => {
+      const { leader, isr, elr, replicas, seq, acting } = state
+      if (leader < 0 && isr + elr === 0)
+        return [{ subject: partition, message: `${partition} has no leader`, seq, excuse: NOBODY_LEFT }]
       if (leader < 0) return [{ subject: partition, message: `${partition} has no leader`, seq }]
       const name = nodeName(leader)
       if (!this.#up.has(name))
@@ -116,8 +140,8 @@ export class Recovers implements Oracle {
   }
 
   /** Writes begun after the bound must be taken; those pending for longer than the bound must have been answered. */
-  #unwritten(deadline: Micros, now: Micros): { subject: string; message: string; seq: number }[] {
-    const problems = this.#failures
+  #unwritten(deadline: Micros, now: Micros): Problem[] {
+    const problems: Problem[] = this.#failures
       .filter((failure) => failure.time > deadline)
       .map(({ message, seq }) => ({ subject: 'writes', message, seq }))
     for (const [id, write] of this.#pending) {

@@ -67,7 +67,7 @@ export function safeSwarm(seed: number): Scenario {
     },
     clients: clients(random),
     steps,
-    expect: { always: ['acked-records-survive', 'recovers'] },
+    expect: { always: ['acked-records-survive'] },
     run: {
       until: formatDuration(STORM + LONGEST_FAULT + CALM),
       settle: '60s',
