@@ -14,7 +14,8 @@ import type { Oracle, OracleReport, RunEnd } from './oracle.js'
 interface PartitionState {
   leader: number
   isr: number
-  elr: number
+  /** Those whom the controller may elect cleanly: ISR and ELR. */
+  eligible: readonly NodeName[]
   replicas: number
   seq: number
   /** The broker that took up the leadership last. */
@@ -29,7 +30,8 @@ interface Problem {
 }
 
 /** Kafka elects nobody then, and asks the operator (KIP-966); data may be all there. */
-const NOBODY_LEFT = 'ISR and ELR are empty after unclean shutdowns, and no unclean election is configured'
+const NOBODY_LEFT =
+  'nobody with data is left in ISR and ELR after unclean shutdowns, and no unclean election is configured'
 
 interface PendingWrite {
   readonly since: Micros
@@ -45,6 +47,7 @@ export class Recovers implements Oracle {
     'replica.leader',
     'node.start',
     'node.down',
+    'node.wiped',
     'produce.invoked',
     'produce.acked',
     'produce.failed',
@@ -53,8 +56,10 @@ export class Recovers implements Oracle {
   readonly #settle: Micros
   readonly #partitions = new Map<string, PartitionState>()
   readonly #up = new Set<NodeName>()
+  /** Their disks were replaced: what they held is gone. */
+  readonly #wiped = new Set<NodeName>()
   readonly #pending = new Map<string, PendingWrite>()
-  readonly #failures: { readonly time: Micros; readonly seq: number; readonly message: string }[] = []
+  readonly #failures: { readonly since: Micros; readonly seq: number; readonly message: string }[] = []
 
   constructor(settle: Micros) {
     this.#settle = settle
@@ -69,13 +74,16 @@ export class Recovers implements Oracle {
         this.#up.delete(event.node)
         for (const [id, write] of this.#pending) if (write.client === event.node) this.#pending.delete(id)
         break
+      case 'node.wiped':
+        this.#wiped.add(event.node)
+        break
       case 'controller.partition': {
         const { partition, leader, isr, elr, replicas } = event.data
         const acting = this.#partitions.get(partition)?.acting
         this.#partitions.set(partition, {
           leader,
           isr: isr.length,
-          elr: elr.length,
+          eligible: [...isr, ...elr].map(nodeName),
           replicas: replicas.length,
           seq: event.seq,
           acting,
@@ -124,8 +132,8 @@ export class Recovers implements Oracle {
 
   #unsettled(): Problem[] {
     return [...this.#partitions].flatMap(([partition, state]): Problem[] => {
-      const { leader, isr, elr, replicas, seq, acting } = state
-      if (leader < 0 && isr + elr === 0)
+      const { leader, isr, eligible, replicas, seq, acting } = state
+      if (leader < 0 && eligible.every((node) => this.#wiped.has(node)))
         return [{ subject: partition, message: `${partition} has no leader`, seq, excuse: NOBODY_LEFT }]
       if (leader < 0) return [{ subject: partition, message: `${partition} has no leader`, seq }]
       const name = nodeName(leader)
@@ -142,7 +150,7 @@ export class Recovers implements Oracle {
   /** Writes begun after the bound must be taken; those pending for longer than the bound must have been answered. */
   #unwritten(deadline: Micros, now: Micros): Problem[] {
     const problems: Problem[] = this.#failures
-      .filter((failure) => failure.time > deadline)
+      .filter((failure) => failure.since > deadline)
       .map(({ message, seq }) => ({ subject: 'writes', message, seq }))
     for (const [id, write] of this.#pending) {
       if (now <= Math.max(deadline, write.since + this.#settle)) continue
