@@ -104,14 +104,13 @@ export class Recovers implements Oracle {
       case 'produce.acked':
         this.#pending.delete(event.data.id)
         break
-      case 'produce.failed':
-        this.#pending.delete(event.data.id)
-        this.#failures.push({
-          time: event.time,
-          seq: event.seq,
-          message: `${event.data.id} failed with ${event.data.error}`,
-        })
+      case 'produce.failed': {
+        const { id, error } = event.data
+        const since = this.#pending.get(id)?.since ?? event.time
+        this.#failures.push({ since, seq: event.seq, message: `${id} failed with ${error}` })
+        this.#pending.delete(id)
         break
+      }
       default:
         break
     }
