@@ -401,9 +401,9 @@ export class Admin {
     operation: AdminOperation<T>,
     call: {
       readonly api: A
-      request(timeoutMs: Millis): Apis[A]['request']
-      take(response: Apis[A]['response']): void
-      errors(response: Apis[A]['response']): readonly ErrorCode[]
+      readonly request: (timeoutMs: Millis) => Apis[A]['request']
+      readonly take: (response: Apis[A]['response']) => void
+      readonly errors: (response: Apis[A]['response']) => readonly ErrorCode[]
     },
   ): void {
     this.#call(operation, call.api, 'controller', call.request, (response) => {

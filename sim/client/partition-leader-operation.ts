@@ -25,8 +25,8 @@ export interface PartitionAnswer<T> {
 
 export interface LeaderRequest<A extends ApiName, T> {
   readonly api: A
-  request(partitions: readonly string[], timeoutMs: Millis): Apis[A]['request']
-  answers(response: Apis[A]['response']): readonly PartitionAnswer<T>[]
+  readonly request: (partitions: readonly string[], timeoutMs: Millis) => Apis[A]['request']
+  readonly answers: (response: Apis[A]['response']) => readonly PartitionAnswer<T>[]
   /** The leader is another, or nobody: look it up again. */
   isUnmapped(error: ErrorCode): boolean
 }
