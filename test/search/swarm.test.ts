@@ -1,0 +1,23 @@
+/** The swarm over a safe configuration: no violation, no stuck cluster. The big sweeps run outside; these seeds stay. */
+import { describe, expect, it } from 'vitest'
+import { runScenario } from '../../sim/scenario/run.js'
+import { safeSwarm } from '../../sim/search/swarm.js'
+
+describe('the safe swarm', () => {
+  it('gives the same scenario for the same seed', () => expect(safeSwarm(9)).toEqual(safeSwarm(9)))
+
+  it.each([
+    [2, 'a wiped broker that was in the ISR'],
+    [42, 'the last known leader is elected, as ISR and ELR were empty'],
+    [51, 'a controlled shutdown that outlasts its step'],
+    [102, 'a crashed broker is made leader before the controller knows of the crash'],
+    [204, 'a corrupt tail is cut in recovery while the broker is still in the ISR'],
+    [228, 'nobody is left to be elected'],
+    [466, 'the only one left in the ISR lost its disk'],
+    [534, 'a retry that is refused until its delivery timeout'],
+  ])('seed %i holds: %s', (seed) => {
+    const result = runScenario(safeSwarm(seed), { seed })
+    expect(result.failures).toEqual([])
+    expect(result.verdict).toBe('pass')
+  })
+})
