@@ -2,7 +2,6 @@
  * Verdicts for people: a line for each scenario, what failed under it, what was lost and why, and the timeline of the run that shows it.
  */
 
-import { formatSeconds } from '../sim/kernel/units.js'
 import { describeComparison } from '../sim/scenario/expectations.js'
 import type { RunResult } from '../sim/scenario/result.js'
 import { paint, type Style } from './paint.js'
@@ -89,7 +88,7 @@ function failedSeeds(failed: readonly RunResult[]): string[] {
 /** Losses that the configuration permits: never hidden, whatever the verdict. */
 function lossLines(results: readonly RunResult[]): string[] {
   const losses = new Map<string, { count: number; runs: number; example: string }>()
-  for (const { oracles, readyAt } of results) {
+  for (const { oracles } of results) {
     for (const { name, losses: found } of oracles) {
       for (const { reason, count, first } of found) {
         const key = `${name} (${reason})`
@@ -97,8 +96,7 @@ function lossLines(results: readonly RunResult[]): string[] {
         if (known !== undefined) {
           known.count += count
           known.runs++
-        } else
-          losses.set(key, { count, runs: 1, example: `${first.message}, at ${formatSeconds(first.time - readyAt)} s` })
+        } else losses.set(key, { count, runs: 1, example: first.message })
       }
     }
   }

@@ -60,6 +60,12 @@ program
   .argument('[paths...]', 'scenario files and folders (default: scenarios)')
   .action(async (paths: string[]) => (await import('./check-command.js')).checkCommand(paths).then(exit))
 
+// A reader that has seen enough (`| head`) is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(ExitCode.pass)
+})
+
 try {
   await program.parseAsync()
 } catch (error) {

@@ -122,6 +122,8 @@ export class Cluster {
     if (this.view.isUp(node)) this.kill(node)
     this.world.wipe(node)
     if (nodeId(node) === undefined) return
+    // A voter with another directory is another voter; a broker keeps its own, as nothing reassigns replicas to directories.
+    if (!this.controllers.includes(node)) return this.#format(node)
     this.#directoryIds.set(node, this.#random.fork(`directory/${node}/${this.engine.trace.sequence}`).uuid())
     this.#format(node)
   }

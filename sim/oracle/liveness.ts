@@ -1,25 +1,37 @@
 /**
- * `recovers`: after the last fault has ended, every partition has a leader, its full ISR, and takes writes within the bound.
+ * `recovers`: after the last fault has ended, the quorum has a leader, every partition has one and its full ISR, and writes are taken
+ * within the bound.
  *
- * Judged at the end, from the controller's last decision on every partition. A run that ends before the bound, or in which a fault never ends, is
- * undecided unless everything had recovered by then.
+ * Judged at the end, from the controller's last decision on every partition. A run that ends before the bound, or in which a fault never
+ * ends, is undecided unless everything had recovered by then. Writes that Kafka refuses for what they are (too large,
+ * invalid, to a topic that does not exist) say nothing about the cluster.
  */
 
-import type { EventType, TraceEvent } from '../kernel/events.js'
+import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
 import { nodeName, parsePartition, type NodeName } from '../kernel/names.js'
-import { formatSeconds, type Micros } from '../kernel/units.js'
+import type { Epoch, Micros } from '../kernel/units.js'
 import { Findings } from './findings.js'
 import type { Oracle, OracleReport, RunEnd } from './oracle.js'
+import type { RunClock } from './run-clock.js'
 
 interface PartitionState {
-  leader: number
-  isr: number
-  /** Those whom the controller may elect cleanly: ISR and ELR. */
-  eligible: readonly NodeName[]
-  replicas: number
-  seq: number
-  /** The broker that took up the leadership last. */
-  acting: NodeName | undefined
+  readonly leader: number
+  readonly leaderEpoch: Epoch
+  readonly isr: readonly number[]
+  readonly elr: readonly number[]
+  readonly replicas: readonly number[]
+  readonly seq: number
+}
+
+interface PendingWrite {
+  readonly time: Micros
+  readonly seq: number
+  readonly client: NodeName
+  readonly topic: string
+}
+
+interface FailedWrite extends PendingWrite {
+  readonly message: string
 }
 
 interface Problem {
@@ -30,14 +42,22 @@ interface Problem {
 }
 
 /** Kafka elects nobody then, and asks the operator (KIP-966); data may be all there. */
-const NOBODY_LEFT =
-  'nobody with data is left in ISR and ELR after unclean shutdowns, and no unclean election is configured'
+const NOBODY_LEFT = 'ISR and ELR are empty after unclean shutdowns, and no unclean election is configured'
 
-interface PendingWrite {
-  readonly since: Micros
-  readonly seq: number
-  readonly client: NodeName
-}
+/** The record's fault, or its sender's. */
+const REFUSALS: ReadonlySet<string> = new Set([
+  'MESSAGE_TOO_LARGE',
+  'RECORD_LIST_TOO_LARGE',
+  'RECORD_TOO_LARGE',
+  'INVALID_RECORD',
+  'INVALID_TIMESTAMP',
+  'INVALID_REQUIRED_ACKS',
+  'INVALID_TOPIC_EXCEPTION',
+  'INVALID_PRODUCER_EPOCH',
+  'PRODUCER_FENCED',
+  'UNSUPPORTED_FOR_MESSAGE_FORMAT',
+  'POLICY_VIOLATION',
+])
 
 export class Recovers implements Oracle {
   readonly name = 'recovers'
@@ -45,24 +65,30 @@ export class Recovers implements Oracle {
     'controller.partition',
     'controller.topic',
     'replica.leader',
+    'quorum.state',
     'node.start',
     'node.down',
-    'node.wiped',
     'produce.invoked',
     'produce.acked',
     'produce.failed',
   ]
   readonly #findings = new Findings(this.name)
   readonly #settle: Micros
+  readonly #clock: RunClock
   readonly #partitions = new Map<string, PartitionState>()
+  /** Partition → who took up the leadership last, and in which epoch. */
+  readonly #acting = new Map<string, { readonly node: NodeName; readonly epoch: Epoch }>()
   readonly #up = new Set<NodeName>()
-  /** Their disks were replaced: what they held is gone. */
-  readonly #wiped = new Set<NodeName>()
+  readonly #gone = new Set<string>()
   readonly #pending = new Map<string, PendingWrite>()
-  readonly #failures: { readonly since: Micros; readonly seq: number; readonly message: string }[] = []
+  readonly #failed: FailedWrite[] = []
+  #quorumLeader: NodeName | undefined
+  #quorumEpoch: Epoch = -1
+  #quorumSeq = 0
 
-  constructor(settle: Micros) {
+  constructor(settle: Micros, clock: RunClock) {
     this.#settle = settle
+    this.#clock = clock
   }
 
   observe(event: TraceEvent): void {
@@ -71,96 +97,130 @@ export class Recovers implements Oracle {
         this.#up.add(event.node)
         break
       case 'node.down':
-        this.#up.delete(event.node)
-        for (const [id, write] of this.#pending) if (write.client === event.node) this.#pending.delete(id)
-        break
-      case 'node.wiped':
-        this.#wiped.add(event.node)
+        this.#goesDown(event)
         break
       case 'controller.partition': {
-        const { partition, leader, isr, elr, replicas } = event.data
-        const acting = this.#partitions.get(partition)?.acting
-        this.#partitions.set(partition, {
-          leader,
-          isr: isr.length,
-          eligible: [...isr, ...elr].map(nodeName),
-          replicas: replicas.length,
-          seq: event.seq,
-          acting,
-        })
+        const { leader, leaderEpoch, isr, elr, replicas } = event.data
+        this.#partitions.set(event.data.partition, { leader, leaderEpoch, isr, elr, replicas, seq: event.seq })
         break
       }
       case 'controller.topic':
-        if (event.data.change === 'deleted') this.#forget(event.data.topic)
+        if (event.data.change === 'created') this.#gone.delete(event.data.topic)
         break
-      case 'replica.leader': {
-        const state = this.#partitions.get(event.data.partition)
-        if (state !== undefined) state.acting = event.node
+      case 'replica.leader':
+        this.#acting.set(event.data.partition, { node: event.node, epoch: event.data.leaderEpoch })
+        break
+      case 'quorum.state':
+        this.#quorumState(event)
+        break
+      case 'produce.invoked': {
+        const { id, topic } = event.data
+        this.#pending.set(id, { time: event.time, seq: event.seq, client: event.node, topic })
         break
       }
-      case 'produce.invoked':
-        this.#pending.set(event.data.id, { since: event.time, seq: event.seq, client: event.node })
-        break
       case 'produce.acked':
         this.#pending.delete(event.data.id)
         break
-      case 'produce.failed': {
-        const { id, error } = event.data
-        const since = this.#pending.get(id)?.since ?? event.time
-        this.#failures.push({ since, seq: event.seq, message: `${id} failed with ${error}` })
-        this.#pending.delete(id)
+      case 'produce.failed':
+        this.#fails(event)
         break
-      }
       default:
         break
     }
   }
 
+  forgetTopic(topic: string): void {
+    this.#gone.add(topic)
+    for (const map of [this.#partitions, this.#acting]) {
+      for (const name of [...map.keys()]) if (parsePartition(name)?.topic === topic) map.delete(name)
+    }
+  }
+
   finish(end: RunEnd): OracleReport {
     const deadline = end.lastFaultEnd + this.#settle
-    const problems = this.#unsettled()
+    const problems = [...this.#leaderlessQuorum(), ...this.#unsettled()]
     // Writes to a partition that must not have a leader are not promised to be taken.
     if (problems.every(({ excuse }) => excuse === undefined)) problems.push(...this.#unwritten(deadline, end.time))
     this.#findings.checks = this.#partitions.size
-    if (problems.length > 0 && end.time < deadline) this.#findings.undecided()
-    else
-      for (const { subject, message, seq, excuse } of problems)
-        this.#findings.add(subject, message, end.time, [seq], excuse)
+    if (problems.length > 0 && end.time < deadline) {
+      this.#findings.undecided()
+      return this.#findings.report()
+    }
+    for (const { subject, message, seq, excuse } of problems) {
+      this.#findings.add(subject, message, end.time, [seq], excuse)
+    }
     return this.#findings.report()
+  }
+
+  #goesDown(event: EventOf<'node.down'>): void {
+    this.#up.delete(event.node)
+    for (const [id, write] of this.#pending) if (write.client === event.node) this.#pending.delete(id)
+    // Should it come back, it must take up its roles again.
+    for (const [partition, { node }] of this.#acting) if (node === event.node) this.#acting.delete(partition)
+    if (this.#quorumLeader === event.node) this.#quorumLeader = undefined
+  }
+
+  #quorumState(event: EventOf<'quorum.state'>): void {
+    const { epoch, to } = event.data
+    if (to === 'leader' && epoch >= this.#quorumEpoch) this.#quorumLeader = event.node
+    else if (to !== 'leader' && this.#quorumLeader === event.node) this.#quorumLeader = undefined
+    if (epoch > this.#quorumEpoch) this.#quorumEpoch = epoch
+    this.#quorumSeq = event.seq
+  }
+
+  #fails(event: EventOf<'produce.failed'>): void {
+    const { id, error } = event.data
+    const write = this.#pending.get(id)
+    this.#pending.delete(id)
+    if (write === undefined || REFUSALS.has(error)) return
+    this.#failed.push({ ...write, seq: event.seq, message: `${id} failed with ${error}` })
+  }
+
+  #leaderlessQuorum(): Problem[] {
+    if (this.#quorumSeq === 0 || this.#quorumLeader !== undefined) return []
+    return [
+      { subject: 'quorum', message: `the quorum has no leader (epoch ${this.#quorumEpoch})`, seq: this.#quorumSeq },
+    ]
   }
 
   #unsettled(): Problem[] {
     return [...this.#partitions].flatMap(([partition, state]): Problem[] => {
-      const { leader, isr, eligible, replicas, seq, acting } = state
-      if (leader < 0 && eligible.every((node) => this.#wiped.has(node)))
-        return [{ subject: partition, message: `${partition} has no leader`, seq, excuse: NOBODY_LEFT }]
-      if (leader < 0) return [{ subject: partition, message: `${partition} has no leader`, seq }]
-      const name = nodeName(leader)
-      if (!this.#up.has(name))
-        return [{ subject: partition, message: `${partition} is led by ${name}, which is down`, seq }]
-      if (acting !== name)
-        return [{ subject: partition, message: `${name} has not taken up the leadership of ${partition}`, seq }]
-      if (isr < replicas)
-        return [{ subject: partition, message: `${partition} has ${isr} of ${replicas} replicas in sync`, seq }]
-      return []
+      const problem = this.#problemOf(partition, state)
+      return problem === undefined ? [] : [{ subject: partition, seq: state.seq, ...problem }]
     })
   }
 
-  /** Writes begun after the bound must be taken; those pending for longer than the bound must have been answered. */
-  #unwritten(deadline: Micros, now: Micros): Problem[] {
-    const problems: Problem[] = this.#failures
-      .filter((failure) => failure.since > deadline)
-      .map(({ message, seq }) => ({ subject: 'writes', message, seq }))
-    for (const [id, write] of this.#pending) {
-      if (now <= Math.max(deadline, write.since + this.#settle)) continue
-      const message = `${id}, sent at ${formatSeconds(write.since)} s, was never answered`
-      problems.push({ subject: 'writes', message, seq: write.seq })
+  #problemOf(partition: string, state: PartitionState): { message: string; excuse?: string } | undefined {
+    const { leader, leaderEpoch, isr, elr, replicas } = state
+    if (leader < 0) {
+      const message = `${partition} has no leader`
+      return isr.length + elr.length === 0 ? { message, excuse: NOBODY_LEFT } : { message }
     }
-    return problems
+    const name = nodeName(leader)
+    if (!this.#up.has(name)) return { message: `${partition} is led by ${name}, which is down` }
+    const acting = this.#acting.get(partition)
+    if (acting === undefined || acting.node !== name || acting.epoch < leaderEpoch) {
+      return { message: `${name} has not taken up the leadership of ${partition} in epoch ${leaderEpoch}` }
+    }
+    const missing = replicas.filter((id) => !isr.includes(id)).map(nodeName)
+    if (missing.length === 0) return undefined
+    const which = missing.map((node) => (this.#up.has(node) ? node : `${node}, which is down`)).join(' ')
+    return { message: `${partition} has ${isr.length} of ${replicas.length} replicas in sync, without ${which}` }
   }
 
-  #forget(topic: string): void {
-    for (const name of [...this.#partitions.keys()])
-      if (parsePartition(name)?.topic === topic) this.#partitions.delete(name)
+  /**
+   * Writes begun after the bound must be taken; those pending for longer than it must have been answered. One that was begun before, and
+   * failed, was answered: an idempotent producer may try in vain until delivery.timeout.ms what the cluster took long ago.
+   */
+  #unwritten(deadline: Micros, now: Micros): Problem[] {
+    const problems: Problem[] = []
+    for (const { topic, time, message, seq } of this.#failed) {
+      if (time > deadline && !this.#gone.has(topic)) problems.push({ subject: 'writes', message, seq })
+    }
+    for (const [id, { topic, time, seq }] of this.#pending) {
+      if (now <= Math.max(deadline, time + this.#settle) || this.#gone.has(topic)) continue
+      problems.push({ subject: 'writes', message: `${id}, sent at ${this.#clock.text(time)}, was never answered`, seq })
+    }
+    return problems
   }
 }

@@ -1,13 +1,16 @@
 /**
  * What every replica's log holds, reconstructed from the trace.
  *
- * One model serves all oracles. It follows log.open, log.append, log.truncate, log.start-offset and log.deleted, and keeps for each
- * replica its batches as (base offset, last offset, epoch, crc). It knows a crash only by what the replica reports when it
- * opens its log again, as the real cluster would.
+ * One model serves all oracles. It follows the `log.*` events and high watermarks and keeps, for each replica, its batches in order of
+ * offset. It knows what a crash took only by what the replica reports when it opens its log again, as the real cluster would.
+ *
+ * A topic may be deleted and made again under its name. Logs of the deleted one are forgotten at the controller's decision, and what
+ * brokers still do to them is not passed on: `isStale`. Lookups are two hashes of texts that the trace shares; the events of
+ * messages allocate nothing but their entry.
  */
 
-import type { BatchView, EventType, TraceEvent } from '../kernel/events.js'
-import type { NodeName } from '../kernel/names.js'
+import type { BatchView, EventOf, EventType, TraceEvent } from '../kernel/events.js'
+import { parsePartition, type NodeName } from '../kernel/names.js'
 import type { Epoch, Offset } from '../kernel/units.js'
 
 export interface Entry {
@@ -25,12 +28,21 @@ export class ReplicaLog {
   readonly partition: string
   logStart: Offset = 0
   logEnd: Offset = 0
+  highWatermark: Offset = 0
   /** In offset order; entries wholly below logStart may be gone. */
   readonly entries: Entry[] = []
-  /** Changes with every truncation below what was held: whoever verified a prefix must look at `truncatedTo`. */
-  truncations = 0
-  /** Lowest offset truncated to since a reader last took note; readers keep their own copy of `truncations`. */
-  truncatedTo: Offset = Infinity
+  /** It is on its node's disk; false before it is made and once it is deleted. */
+  exists = false
+  /** Sequence of the event by which it was opened last; 0 before. */
+  openedAt = 0
+  /** Sequence of the last event that took records off its end; 0 when none did. */
+  cutAt = 0
+  /** A batch was appended below the log end: what is at fault, until it is judged. */
+  overlap: Entry | undefined
+  /** Below it the log was found equal to the committed one. Lowered by truncation. */
+  matchedTo: Offset = 0
+  /** Below it the log was found to hold what was acknowledged. Lowered by truncation. */
+  acksTo: Offset = 0
 
   constructor(node: NodeName, partition: string) {
     this.node = node
@@ -39,21 +51,41 @@ export class ReplicaLog {
 
   /** The entry that holds `offset`, or undefined. */
   find(offset: Offset): Entry | undefined {
-    const at = this.indexOf(offset)
-    const entry = this.entries[at]
+    const { entries } = this
+    const last = entries[entries.length - 1]
+    // Who asks mostly asks for the newest.
+    if (last === undefined || offset > last.lastOffset) return undefined
+    if (last.baseOffset <= offset) return last
+    const entry = entries[this.indexOf(offset)]
     return entry !== undefined && entry.baseOffset <= offset ? entry : undefined
   }
 
   /** Index of the first entry whose last offset is at or after `offset`. */
   indexOf(offset: Offset): number {
-    let low = 0
-    let high = this.entries.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if ((this.entries[middle] as Entry).lastOffset < offset) low = middle + 1
-      else high = middle
-    }
-    return low
+    return indexOf(this.entries, offset)
+  }
+}
+
+/** Index of the first entry whose last offset is at or after `offset`. */
+export function indexOf(entries: readonly Entry[], offset: Offset): number {
+  let low = 0
+  let high = entries.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((entries[middle] as Entry).lastOffset < offset) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** Drops entries from the end until none reaches `offset`; returns those dropped, newest first. */
+export function dropFrom(entries: Entry[], offset: Offset): Entry[] {
+  const dropped: Entry[] = []
+  for (;;) {
+    const last = entries[entries.length - 1]
+    if (last === undefined || last.lastOffset < offset) return dropped
+    dropped.push(last)
+    entries.pop()
   }
 }
 
@@ -64,99 +96,173 @@ export const LOG_MODEL_EVENTS: readonly EventType[] = [
   'log.start-offset',
   'log.deleted',
   'node.wiped',
+  'hw.advance',
+  'hw.set',
 ]
 
+/** A follower repeats what its leader decided, or starts over; neither is a deletion of its own. */
+const NO_DELETIONS: ReadonlySet<string> = new Set(['leader', 'out-of-range', 'unaligned-start', 'diverging'])
+
 export class LogModel {
-  readonly #logs = new Map<string, ReplicaLog>()
-  readonly #byPartition = new Map<string, ReplicaLog[]>()
+  readonly #byPartition = new Map<string, Map<NodeName, ReplicaLog>>()
+  /** Partition → nodes that still have a log of a topic that was deleted. */
+  readonly #stale = new Map<string, Set<NodeName>>()
+  /** Partition → first offset that was not deleted on purpose. */
+  readonly #deletedTo = new Map<string, Offset>()
 
   /** The replica's log; an empty one when nothing was heard of it. */
   log(node: NodeName, partition: string): ReplicaLog {
-    const key = `${node} ${partition}`
-    let log = this.#logs.get(key)
-    if (log === undefined) {
-      log = new ReplicaLog(node, partition)
-      this.#logs.set(key, log)
-      const all = this.#byPartition.get(partition)
-      if (all === undefined) this.#byPartition.set(partition, [log])
-      else all.push(log)
-    }
+    let logs = this.#byPartition.get(partition)
+    if (logs === undefined) this.#byPartition.set(partition, (logs = new Map()))
+    let log = logs.get(node)
+    if (log === undefined) logs.set(node, (log = new ReplicaLog(node, partition)))
     return log
   }
 
   /** Every replica of a partition that was ever heard of. */
-  logsOf(partition: string): readonly ReplicaLog[] {
-    return this.#byPartition.get(partition) ?? []
+  logsOf(partition: string): Iterable<ReplicaLog> {
+    return this.#byPartition.get(partition)?.values() ?? []
+  }
+
+  /** Every log of a node. */
+  *logsOn(node: NodeName): Iterable<ReplicaLog> {
+    for (const logs of this.#byPartition.values()) {
+      const log = logs.get(node)
+      if (log !== undefined) yield log
+    }
+  }
+
+  /** Below it, records were deleted by retention, by DeleteRecords or into a snapshot. */
+  deletedTo(partition: string): Offset {
+    return this.#deletedTo.get(partition) ?? 0
+  }
+
+  /** Some replica holds this batch. */
+  holds(partition: string, offset: Offset, crc: number): boolean {
+    for (const log of this.logsOf(partition)) if (log.find(offset)?.crc === crc) return true
+    return false
+  }
+
+  /** Some replica holds record `id` at `offset`. */
+  holdsRecord(partition: string, offset: Offset, id: string): boolean {
+    for (const log of this.logsOf(partition)) {
+      const entry = log.find(offset)
+      const record = entry?.batch.records().find(({ offsetDelta }) => entry.baseOffset + offsetDelta === offset)
+      if (record?.value != null && startsWith(record.value, id)) return true
+    }
+    return false
+  }
+
+  /** What this node says of this partition is about a topic that exists no more. */
+  isStale(node: NodeName, partition: string): boolean {
+    return this.#stale.size > 0 && this.#stale.get(partition)?.has(node) === true
+  }
+
+  /** A topic was deleted: its logs are of the past from here on. */
+  forgetTopic(topic: string): void {
+    for (const [partition, logs] of [...this.#byPartition]) {
+      if (parsePartition(partition)?.topic !== topic) continue
+      this.#byPartition.delete(partition)
+      this.#deletedTo.delete(partition)
+      let stale = this.#stale.get(partition)
+      if (stale === undefined) this.#stale.set(partition, (stale = new Set()))
+      for (const log of logs.values()) if (log.exists) stale.add(log.node)
+    }
   }
 
   observe(event: TraceEvent): void {
     switch (event.type) {
       case 'log.append':
-        this.#append(event.node, event.data, event.seq)
+        append(this.log(event.node, event.data.partition), event)
+        break
+      case 'hw.advance':
+      case 'hw.set':
+        this.log(event.node, event.data.partition).highWatermark = event.data.to
         break
       case 'log.open':
-        this.#open(this.log(event.node, event.data.partition), event.data.logStart, event.data.logEnd)
+        open(this.log(event.node, event.data.partition), event)
         break
       case 'log.truncate':
-        truncate(this.log(event.node, event.data.partition), event.data.to)
+        truncate(this.log(event.node, event.data.partition), event.data.to, event.seq)
         break
       case 'log.start-offset':
-        this.#advanceStart(this.log(event.node, event.data.partition), event.data.to)
+        this.#moveStart(event)
         break
       case 'log.deleted':
-        this.#clear(this.log(event.node, event.data.partition))
+        clear(this.log(event.node, event.data.partition), event.seq)
         break
       case 'node.wiped':
-        for (const log of this.#logs.values()) if (log.node === event.node) this.#clear(log)
+        for (const log of this.logsOn(event.node)) clear(log, event.seq)
+        for (const nodes of this.#stale.values()) nodes.delete(event.node)
         break
       default:
         break
     }
   }
 
-  #append(
-    node: NodeName,
-    data: {
-      partition: string
-      baseOffset: Offset
-      lastOffset: Offset
-      leaderEpoch: Epoch
-      crc: number
-      batch: BatchView
-    },
-    seq: number,
-  ): void {
-    const log = this.log(node, data.partition)
-    const { baseOffset, lastOffset, leaderEpoch: epoch, crc, batch } = data
-    log.entries.push({ baseOffset, lastOffset, epoch, crc, batch, seq })
-    log.logEnd = lastOffset + 1
+  /** A log of a deleted topic is gone; the next one of that name is another. */
+  staleDeleted(node: NodeName, partition: string): void {
+    this.#stale.get(partition)?.delete(node)
   }
 
-  #open(log: ReplicaLog, logStart: Offset, logEnd: Offset): void {
-    if (logEnd < log.logEnd) truncate(log, logEnd)
-    log.logStart = logStart
-    log.logEnd = logEnd
-  }
-
-  #advanceStart(log: ReplicaLog, to: Offset): void {
+  #moveStart(event: EventOf<'log.start-offset'>): void {
+    const { partition, to, reason } = event.data
+    const log = this.log(event.node, partition)
+    if (to <= log.logEnd && !NO_DELETIONS.has(reason)) {
+      this.#deletedTo.set(partition, Math.max(this.deletedTo(partition), to))
+    }
     log.logStart = to
-    // A follower that starts over at its leader's log start.
-    if (to > log.logEnd) {
+    // A log that starts over, at its leader's log start or at a snapshot.
+    if (to > log.logEnd || log.entries.length === 0) {
       log.entries.length = 0
       log.logEnd = to
     }
-  }
-
-  #clear(log: ReplicaLog): void {
-    truncate(log, 0)
-    log.logStart = 0
-    log.logEnd = 0
+    dropDeleted(log)
   }
 }
 
-function truncate(log: ReplicaLog, to: Offset): void {
-  while (log.entries.length > 0 && (log.entries[log.entries.length - 1] as Entry).lastOffset >= to) log.entries.pop()
+function append(log: ReplicaLog, event: EventOf<'log.append'>): void {
+  const { baseOffset, lastOffset, leaderEpoch: epoch, crc, batch } = event.data
+  const entry: Entry = { baseOffset, lastOffset, epoch, crc, batch, seq: event.seq }
+  if (baseOffset < log.logEnd) {
+    truncate(log, baseOffset, event.seq)
+    log.overlap = entry
+  }
+  log.entries.push(entry)
+  log.logEnd = lastOffset + 1
+}
+
+function open(log: ReplicaLog, event: EventOf<'log.open'>): void {
+  const { logStart, logEnd } = event.data
+  log.exists = true
+  log.openedAt = event.seq
+  if (logEnd < log.logEnd) truncate(log, logEnd, event.seq)
+  log.logStart = logStart
+  log.logEnd = logEnd
+}
+
+function clear(log: ReplicaLog, seq: number): void {
+  truncate(log, 0, seq)
+  log.exists = false
+  log.logStart = 0
+  log.highWatermark = 0
+}
+
+function truncate(log: ReplicaLog, to: Offset, seq: number): void {
+  dropFrom(log.entries, to)
   log.logEnd = to
-  log.truncations++
-  log.truncatedTo = Math.min(log.truncatedTo, to)
+  log.cutAt = seq
+  log.matchedTo = Math.min(log.matchedTo, to)
+  log.acksTo = Math.min(log.acksTo, to)
+}
+
+/** Frees batches that were deleted, now and then so that each costs once. */
+function dropDeleted(log: ReplicaLog): void {
+  const count = log.indexOf(log.logStart)
+  if (count > 64 && count > log.entries.length / 2) log.entries.splice(0, count)
+}
+
+function startsWith(value: Uint8Array, text: string): boolean {
+  for (let at = 0; at < text.length; at++) if (value[at] !== text.charCodeAt(at)) return false
+  return true
 }

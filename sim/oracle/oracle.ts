@@ -32,6 +32,8 @@ export interface Oracle {
   readonly name: string
   readonly watches: readonly EventType[]
   observe(event: TraceEvent): void
+  /** The topic was deleted: what is told of it from here on is about another one. */
+  forgetTopic?(topic: string): void
   /** Judges what can only be judged at the end. Called once. */
   finish(end: RunEnd): OracleReport
 }
@@ -66,7 +68,7 @@ export interface Violation {
 }
 
 export interface Loss {
-  /** `acks=1`, `unclean election`, `unsynced data lost on a majority of replicas`, … */
+  /** `acks=1`, `unclean leader election`, `accepted data lost on every replica that could lead (b1 b2)`, … */
   readonly reason: string
   readonly count: number
   readonly first: Violation

@@ -1,11 +1,16 @@
 /**
  * All oracles together: one reader of the trace that gives one report per promise.
+ *
+ * Models (times, who serves, elections, promises, logs) see an event before the oracles do, which judge the state that it leads to. What
+ * brokers and clients still do to a topic that was deleted is kept from all of them, for another of that name may exist.
  */
 
-import type { EventType, TraceEvent } from '../kernel/events.js'
+import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
+import { parsePartition } from '../kernel/names.js'
 import type { Trace } from '../kernel/trace.js'
 import { AckedRecords } from './acked-records.js'
 import { CommittedLog } from './committed-log.js'
+import { ELECTION_EVENTS, Elections } from './elections.js'
 import { Leadership } from './leadership.js'
 import { Recovers } from './liveness.js'
 import { LOG_MODEL_EVENTS, LogModel } from './log-model.js'
@@ -13,6 +18,7 @@ import { MetadataConsistent } from './metadata.js'
 import type { Oracle, OracleReport, Promises, RunEnd } from './oracle.js'
 import { PROMISE_EVENTS, PromiseKeeper } from './promises.js'
 import { Reads } from './reads.js'
+import { RUN_CLOCK_EVENTS, RunClock } from './run-clock.js'
 import { Serving, SERVING_EVENTS } from './serving.js'
 
 /** Every promise that is judged, in order of importance. */
@@ -35,28 +41,48 @@ export const ORACLE_NAMES: readonly string[] = [
   'recovers',
 ]
 
+interface Reader {
+  observe(event: TraceEvent): void
+}
+
 export class Oracles {
-  readonly #oracles: readonly Oracle[]
-  readonly #byType = new Map<EventType, Oracle[]>()
   readonly #logs = new LogModel()
-  readonly #serving = new Serving()
+  readonly #elections: Elections
   readonly #promises: PromiseKeeper
+  readonly #reads: Reads
+  readonly #recovers: Recovers
+  readonly #oracles: readonly Oracle[]
+  /** Who reads events of a type, in order. */
+  readonly #readers = new Map<EventType, Reader[]>()
   readonly #reports: (end: RunEnd) => OracleReport[]
+  /** Ids of topics whose deletion was told: it may be told again. */
+  readonly #deletedIds = new Set<string>()
+  readonly #deletedTopics = new Set<string>()
 
   constructor(promises: Promises) {
-    const keeper = new PromiseKeeper(promises)
+    const clock = new RunClock()
+    const serving = new Serving()
+    const logs = this.#logs
+    this.#elections = new Elections(promises)
+    const keeper = new PromiseKeeper(promises, logs, serving, this.#elections)
     this.#promises = keeper
-    const acked = new AckedRecords(this.#logs, keeper, this.#serving)
-    const committed = new CommittedLog(this.#logs, keeper, this.#serving)
-    const leadership = new Leadership(keeper)
-    const metadata = new MetadataConsistent()
-    const reads = new Reads(this.#logs, keeper)
-    const recovers = new Recovers(promises.settle)
-    this.#oracles = [acked, committed, leadership, metadata, reads, recovers]
+    const acked = new AckedRecords(logs, keeper, serving, clock)
+    const committed = new CommittedLog(logs, keeper, serving)
+    const leadership = new Leadership(logs, keeper)
+    this.#reads = new Reads(logs, keeper)
+    this.#recovers = new Recovers(promises.settle, clock)
+    this.#oracles = [acked, committed, leadership, new MetadataConsistent(keeper), this.#reads, this.#recovers]
+    // What a log held before it is opened counts for promises.
+    this.#add(serving, SERVING_EVENTS)
+    this.#add(clock, RUN_CLOCK_EVENTS)
+    this.#add(this.#elections, ELECTION_EVENTS)
+    this.#add(keeper, PROMISE_EVENTS)
+    this.#add(logs, LOG_MODEL_EVENTS)
+    for (const oracle of this.#oracles) this.#add(oracle, oracle.watches)
     const { duplicates, reordering, dense } = committed.order
     const others = [
       leadership.quorum,
-      reads.offsets,
+      this.#reads.offsets,
       duplicates,
       reordering,
       dense,
@@ -64,30 +90,21 @@ export class Oracles {
       committed.highWatermark,
       leadership.epochs,
       leadership.elections,
-      reads.positions,
+      this.#reads.positions,
     ]
     this.#reports = (end) => [
       ...this.#oracles.map((oracle) => oracle.finish(end)),
       ...others.map((findings) => findings.report()),
     ]
-    for (const oracle of this.#oracles) {
-      for (const type of oracle.watches) {
-        const list = this.#byType.get(type)
-        if (list === undefined) this.#byType.set(type, [oracle])
-        else list.push(oracle)
-      }
-    }
   }
 
   /** Follows a run from its first event. */
   attach(trace: Trace): void {
-    const types = new Set<EventType>([
-      ...LOG_MODEL_EVENTS,
-      ...PROMISE_EVENTS,
-      ...SERVING_EVENTS,
-      ...this.#byType.keys(),
-    ])
-    trace.watch([...types], (event) => this.#observe(event))
+    // First, so that everybody reads the events that follow in the light of it.
+    trace.watch(['controller.topic'], (event) => {
+      if (event.type === 'controller.topic') this.#topic(event)
+    })
+    for (const [type, readers] of this.#readers) trace.watch([type], (event) => this.#pass(event, readers))
   }
 
   /** Reports in the order of ORACLE_NAMES. */
@@ -98,12 +115,67 @@ export class Oracles {
     )
   }
 
-  #observe(event: TraceEvent): void {
-    // The models first: oracles judge the state that the event leads to.
-    this.#promises.observe(event)
-    this.#serving.observe(event)
-    this.#logs.observe(event)
-    const oracles = this.#byType.get(event.type)
-    if (oracles !== undefined) for (let i = 0; i < oracles.length; i++) (oracles[i] as Oracle).observe(event)
+  #add(reader: Reader, types: readonly EventType[]): void {
+    for (const type of new Set(types)) {
+      const list = this.#readers.get(type)
+      if (list === undefined) this.#readers.set(type, [reader])
+      else list.push(reader)
+    }
+  }
+
+  #pass(event: TraceEvent, readers: readonly Reader[]): void {
+    if (this.#deletedTopics.size > 0 && this.#isOfDeletedTopic(event)) return
+    for (let i = 0; i < readers.length; i++) (readers[i] as Reader).observe(event)
+  }
+
+  #topic({ data: { change, topic, id } }: EventOf<'controller.topic'>): void {
+    if (change !== 'deleted' || this.#deletedIds.has(id)) return
+    this.#deletedIds.add(id)
+    this.#deletedTopics.add(topic)
+    this.#logs.forgetTopic(topic)
+    this.#elections.forgetTopic(topic)
+    this.#promises.forgetTopic(topic)
+    for (const oracle of this.#oracles) oracle.forgetTopic?.(topic)
+  }
+
+  /** Brokers and clients go on with a deleted topic for a while; another of that name may exist already. */
+  #isOfDeletedTopic(event: TraceEvent): boolean {
+    switch (event.type) {
+      case 'log.deleted':
+        if (!this.#logs.isStale(event.node, event.data.partition)) return false
+        this.#logs.staleDeleted(event.node, event.data.partition)
+        return true
+      case 'log.open':
+      case 'log.append':
+      case 'log.truncate':
+      case 'log.start-offset':
+      case 'hw.advance':
+      case 'hw.set':
+      case 'replica.leader':
+      case 'replica.follower':
+      case 'isr.proposed':
+      case 'isr.committed':
+      case 'fetch.served':
+        return this.#logs.isStale(event.node, event.data.partition)
+      case 'produce.acked': {
+        const { partition, offset, crc } = event.data
+        if (!this.#wasDeleted(partition) || this.#logs.holds(partition, offset, crc)) return false
+        this.#recovers.observe(event)
+        return true
+      }
+      case 'consume.polled': {
+        const { partition, offsets, ids } = event.data
+        if (!this.#wasDeleted(partition) || this.#logs.holdsRecord(partition, offsets[0] ?? -1, ids[0] ?? ''))
+          return false
+        this.#reads.forgetPosition(event.node, partition)
+        return true
+      }
+      default:
+        return false
+    }
+  }
+
+  #wasDeleted(partition: string): boolean {
+    return this.#deletedTopics.has(parsePartition(partition)?.topic ?? partition)
   }
 }

@@ -7,38 +7,42 @@
  */
 
 import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
-import type { Offset } from '../kernel/units.js'
+import { parsePartition, type NodeName } from '../kernel/names.js'
+import type { Epoch, Offset } from '../kernel/units.js'
 import { Findings } from './findings.js'
-import type { LogModel } from './log-model.js'
+import { indexOf, type LogModel } from './log-model.js'
 import type { Oracle, OracleReport } from './oracle.js'
 import type { PromiseKeeper } from './promises.js'
 
-interface Holder {
-  readonly id: string
-  readonly seq: number
+/** What is known of each offset, in parallel arrays: a run has millions. */
+interface Holders {
+  readonly ids: (string | undefined)[]
+  readonly seqs: number[]
+  readonly epochs: Epoch[]
+  /** Only acknowledged with acks=1 so far: nobody read it, and it may go. */
+  readonly isWeak: boolean[]
+}
+
+interface Position {
+  next: Offset
+  seq: number
 }
 
 export class Reads implements Oracle {
   readonly name = 'reads-below-high-watermark'
   readonly watches: readonly EventType[] = [
-    'hw.advance',
-    'hw.set',
     'fetch.served',
     'produce.acked',
     'consume.polled',
     'consume.position',
-    'controller.topic',
     'node.start',
   ]
   readonly offsets = new Findings('offsets-consistent')
   readonly positions = new Findings('positions-consistent')
   readonly #served = new Findings(this.name)
-  /** `b1 orders-0` → that replica's high watermark. */
-  readonly #highWatermarks = new Map<string, Offset>()
-  readonly #holders = new Map<string, Map<Offset, Holder>>()
-  readonly #acks = new Map<string, number>()
-  /** `c1 orders-0` → the offset that comes next. */
-  readonly #positions = new Map<string, { next: Offset; seq: number }>()
+  readonly #holders = new Map<string, Holders>()
+  /** Client → partition → the offset that comes next. */
+  readonly #positions = new Map<NodeName, Map<string, Position>>()
   readonly #logs: LogModel
   readonly #promises: PromiseKeeper
 
@@ -49,35 +53,33 @@ export class Reads implements Oracle {
 
   observe(event: TraceEvent): void {
     switch (event.type) {
-      case 'hw.advance':
-      case 'hw.set':
-        this.#highWatermarks.set(`${event.node} ${event.data.partition}`, event.data.to)
-        break
       case 'fetch.served':
         this.#serves(event)
         break
       case 'produce.acked':
-        if (event.data.offset >= 0)
-          this.#holds(event.data.partition, event.data.offset, event.data.id, event, event.data.acks)
+        if (event.data.offset >= 0) this.#acked(event)
         break
       case 'consume.polled':
         this.#polled(event)
         break
       case 'consume.position':
-        this.#positions.set(`${event.node} ${event.data.partition}`, { next: event.data.to, seq: event.seq })
+        this.#positionsOf(event.node).set(event.data.partition, { next: event.data.to, seq: event.seq })
         break
       case 'node.start':
-        for (const key of [...this.#positions.keys()]) if (key.startsWith(`${event.node} `)) this.#positions.delete(key)
-        break
-      case 'controller.topic':
-        if (event.data.change === 'deleted') {
-          for (const name of [...this.#holders.keys()])
-            if (name.slice(0, name.lastIndexOf('-')) === event.data.topic) this.#holders.delete(name)
-        }
+        this.#positions.delete(event.node)
         break
       default:
         break
     }
+  }
+
+  forgetTopic(topic: string): void {
+    for (const name of [...this.#holders.keys()]) if (parsePartition(name)?.topic === topic) this.#holders.delete(name)
+  }
+
+  /** The consumer stands in a topic that exists no more; where it goes on is not known. */
+  forgetPosition(client: NodeName, partition: string): void {
+    this.#positions.get(client)?.delete(partition)
   }
 
   finish(): OracleReport {
@@ -87,84 +89,134 @@ export class Reads implements Oracle {
   #serves(event: EventOf<'fetch.served'>): void {
     const { partition, upTo, bound, to } = event.data
     this.#served.checks++
-    const known = this.#highWatermarks.get(`${event.node} ${partition}`) ?? 0
-    if (upTo > bound || bound > known) {
-      const message = `${partition}: ${event.node} served ${to} up to ${upTo}, its high watermark is ${known}`
-      this.#served.add(`${partition}@${upTo - 1}`, message, event.time, [event.cause, event.seq])
-    }
+    const { highWatermark } = this.#logs.log(event.node, partition)
+    if (upTo <= bound && bound <= highWatermark) return
+    const limit = upTo > highWatermark ? highWatermark : bound
+    const message = `${partition}: ${event.node} served ${to} up to ${upTo}, its high watermark is ${highWatermark}`
+    this.#served.add(`${partition}@${limit}`, message, event.time, [event.cause, event.seq])
   }
 
+  // ── positions ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
   #polled(event: EventOf<'consume.polled'>): void {
-    const { partition, offsets, ids } = event.data
-    const key = `${event.node} ${partition}`
-    let position = this.#positions.get(key)
+    const { partition, offsets, ids, leaderEpochs } = event.data
+    const positions = this.#positionsOf(event.node)
+    let position = positions.get(partition)
+    if (position === undefined) {
+      const first = offsets[0]
+      if (first === undefined) return
+      positions.set(partition, (position = { next: first, seq: event.seq }))
+    }
+    const holders = this.#holdersOf(partition)
     for (let i = 0; i < offsets.length; i++) {
       const offset = offsets[i] as Offset
       this.positions.checks++
-      if (position !== undefined && offset < position.next) {
-        const message = `${event.node} read ${partition}@${offset} after having read up to ${position.next - 1}`
-        this.positions.add(`${partition}@${offset}`, message, event.time, [position.seq, event.seq])
-      } else if (
-        position !== undefined &&
-        offset > position.next &&
-        this.#skipsRecords(partition, position.next, offset)
-      ) {
-        const message = `${event.node} read ${partition}@${offset} next after ${position.next - 1}: ${offset - position.next} skipped`
-        this.positions.add(
-          `${partition}@${position.next}`,
-          message,
-          event.time,
-          [position.seq, event.seq],
-          this.#promises.excuse(partition),
-        )
-      }
-      position = { next: offset + 1, seq: event.seq }
+      if (offset !== position.next) this.#moves(position, offset, event)
+      position.next = offset + 1
       const id = ids[i]
-      if (id !== undefined && id !== '') this.#holds(partition, offset, id, event, undefined)
+      if (id !== undefined && id !== '')
+        this.#holds(holders, partition, offset, id, leaderEpochs[i] ?? -1, false, event)
     }
-    if (position !== undefined) this.#positions.set(key, position)
+    position.seq = event.seq
   }
 
-  /** Control batches are no records: a gap of nothing else is none. */
+  #moves(position: Position, offset: Offset, event: EventOf<'consume.polled'>): void {
+    const { partition } = event.data
+    const { next } = position
+    const subject = `${partition}@${offset < next ? offset : next}`
+    const evidence = [position.seq, event.seq]
+    if (offset < next) {
+      const message = `${event.node} read ${partition}@${offset} after having read up to ${next - 1}`
+      this.positions.add(subject, message, event.time, evidence)
+    } else if (this.#skipsRecords(partition, next, offset)) {
+      const message = `${event.node} read ${partition}@${offset} next after ${next - 1}: ${offset - next} skipped`
+      this.positions.add(subject, message, event.time, evidence)
+    }
+  }
+
+  /** Control batches are no records, and those of a transaction may be aborted: a gap of nothing else is none. */
   #skipsRecords(partition: string, from: Offset, to: Offset): boolean {
     for (const log of this.#logs.logsOf(partition)) {
       if (log.logEnd < to) continue
-      for (let at = log.indexOf(from); at < log.entries.length; at++) {
+      for (let at = indexOf(log.entries, from); at < log.entries.length; at++) {
         const entry = log.entries[at]
-        if (entry === undefined || entry.baseOffset >= to) break
-        if (!entry.batch.isControl && entry.baseOffset >= log.logStart) return true
+        if (entry === undefined || entry.baseOffset >= to) return false
+        if (!entry.batch.isControl && !entry.batch.isTransactional && entry.lastOffset >= log.logStart) return true
       }
       return false
     }
     return true
   }
 
-  #holds(partition: string, offset: Offset, id: string, event: TraceEvent, acks: number | undefined): void {
-    this.offsets.checks++
-    let holders = this.#holders.get(partition)
-    if (holders === undefined) this.#holders.set(partition, (holders = new Map()))
-    const known = holders.get(offset)
-    if (acks !== undefined) this.#acks.set(`${partition}@${offset} ${id}`, acks)
-    if (known === undefined) {
-      holders.set(offset, { id, seq: event.seq })
-      return
-    }
-    if (known.id === id) return
-    const subject = `${partition}@${offset}`
-    const weakest = Math.min(this.#ackOf(subject, known.id), this.#ackOf(subject, id))
-    const excuse = weakest === 1 ? this.#promises.excuseAcked(partition, 1) : this.#promises.excuse(partition)
-    this.offsets.add(
-      subject,
-      `${subject} is ${known.id} for one and ${id} for another`,
-      event.time,
-      [known.seq, event.seq],
-      excuse,
-    )
-    holders.set(offset, { id, seq: event.seq })
+  #positionsOf(client: NodeName): Map<string, Position> {
+    let positions = this.#positions.get(client)
+    if (positions === undefined) this.#positions.set(client, (positions = new Map()))
+    return positions
   }
 
-  /** How the record was acknowledged; 2 (stronger than acks=1) when it was all, or only read. */
-  #ackOf(subject: string, id: string): number {
-    return this.#acks.get(`${subject} ${id}`) === 1 ? 1 : 2
+  // ── offsets ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #acked(event: EventOf<'produce.acked'>): void {
+    const { partition, offset, id, acks } = event.data
+    this.#holds(this.#holdersOf(partition), partition, offset, id, -1, acks === 1, event)
   }
+
+  #holds(
+    holders: Holders,
+    partition: string,
+    offset: Offset,
+    id: string,
+    epoch: Epoch,
+    isWeak: boolean,
+    event: TraceEvent,
+  ): void {
+    this.offsets.checks++
+    const known = holders.ids[offset]
+    if (known === id) {
+      // Read: it was committed, whatever its producer asked for.
+      if (!isWeak) holders.isWeak[offset] = false
+      if (epoch > (holders.epochs[offset] as Epoch)) holders.epochs[offset] = epoch
+      return
+    }
+    if (known !== undefined) this.#disagree(holders, partition, offset, id, epoch, isWeak, event)
+    holders.ids[offset] = id
+    holders.seqs[offset] = event.seq
+    holders.epochs[offset] = epoch
+    holders.isWeak[offset] = isWeak
+  }
+
+  #disagree(
+    holders: Holders,
+    partition: string,
+    offset: Offset,
+    id: string,
+    epoch: Epoch,
+    isWeak: boolean,
+    event: TraceEvent,
+  ): void {
+    const subject = `${partition}@${offset}`
+    const before = holders.seqs[offset] as number
+    const isAcksOne = isWeak || holders.isWeak[offset] === true
+    const message = `${subject} is ${holders.ids[offset]} for one and ${id} for another`
+    // Either may be the one that an election took away: a deposed leader's clients can be late.
+    const excuse = isAcksOne
+      ? 'acks=1'
+      : (this.#promises.excuse(partition, before, knownEpoch(holders.epochs[offset])) ??
+        this.#promises.excuse(partition, event.seq, knownEpoch(epoch)))
+    this.offsets.add(subject, message, event.time, [before, event.seq], excuse)
+  }
+
+  #holdersOf(partition: string): Holders {
+    let holders = this.#holders.get(partition)
+    if (holders === undefined) {
+      holders = { ids: [], seqs: [], epochs: [], isWeak: [] }
+      this.#holders.set(partition, holders)
+    }
+    return holders
+  }
+}
+
+/** Not knowing the epoch excuses nothing here. */
+function knownEpoch(epoch: Epoch | undefined): Epoch {
+  return epoch === undefined || epoch < 0 ? Infinity : epoch
 }

@@ -1,26 +1,29 @@
 /**
  * The order of records in the committed log: `no-duplicates`, `no-reordering`, `offsets-dense`.
  *
- * An idempotent producer's records stand in the log at most once and, within one producer id, in the order in which they were sent. For other
- * producers the same is counted and reported as what idempotence would have prevented. Offsets of committed batches follow on
- * one another without a gap.
+ * An idempotent producer's records stand in the log at most once and, within one producer id, in the order in which they were sent. For
+ * other producers the same is counted and reported as what idempotence would have prevented. Offsets of committed batches
+ * follow on one another without a gap. What an election took out of the committed log is forgotten: it may be sent again.
  */
 
 import type { TraceEvent } from '../kernel/events.js'
+import type { Offset } from '../kernel/units.js'
 import { Findings } from './findings.js'
 import type { Entry } from './log-model.js'
-import type { PromiseKeeper } from './promises.js'
 
 interface Client {
-  /** Numbers of this client's records that were committed. */
-  readonly seen: Set<number>
+  readonly name: string
+  /** Numbers of this client's records that were committed → offset. */
+  readonly seen: Map<number, Offset>
   /** Producer id → number of the last record committed. */
   readonly last: Map<number, number>
 }
 
 interface PartitionOrder {
-  nextOffset: number
+  nextOffset: Offset
   readonly clients: Map<string, Client>
+  /** Whose record was seen last: most often the next one's too. */
+  recent: Client | undefined
 }
 
 export class RecordOrder {
@@ -28,86 +31,125 @@ export class RecordOrder {
   readonly reordering = new Findings('no-reordering')
   readonly dense = new Findings('offsets-dense')
   readonly #partitions = new Map<string, PartitionOrder>()
-  readonly #promises: PromiseKeeper
-
-  constructor(promises: PromiseKeeper) {
-    this.#promises = promises
-  }
 
   forget(partition: string): void {
     this.#partitions.delete(partition)
   }
 
-  /** A batch became part of the committed log, in order. */
-  committed(partition: string, entry: Entry, event: TraceEvent): void {
-    let state = this.#partitions.get(partition)
-    if (state === undefined)
-      this.#partitions.set(partition, (state = { nextOffset: entry.baseOffset, clients: new Map() }))
+  /** A batch became part of the committed log, in order; nothing below `logStart` is asked for. */
+  committed(partition: string, entry: Entry, logStart: Offset, event: TraceEvent): void {
+    const state = this.#state(partition, entry)
     this.dense.checks++
-    if (entry.baseOffset > state.nextOffset) {
-      const message = `${partition}: no record at offsets ${state.nextOffset} to ${entry.baseOffset - 1}`
-      this.dense.add(
-        `${partition}@${state.nextOffset}`,
-        message,
-        event.time,
-        [entry.seq, event.seq],
-        this.#promises.excuse(partition),
-      )
+    const expected = Math.max(state.nextOffset, logStart)
+    if (entry.baseOffset > expected) {
+      const message = `${partition}: no record at offsets ${expected} to ${entry.baseOffset - 1}`
+      this.dense.add(`${partition}@${expected}`, message, event.time, [entry.seq, event.seq])
     }
     state.nextOffset = entry.lastOffset + 1
     if (entry.batch.isControl) return
-    for (const record of entry.batch.records()) {
-      const id = recordId(record.value)
-      if (id !== undefined) this.#record(partition, state, entry, entry.baseOffset + record.offsetDelta, id, event)
+    const records = entry.batch.records()
+    for (let i = 0; i < records.length; i++) {
+      const { offsetDelta, value } = records[i] as (typeof records)[number]
+      const id = value === null ? undefined : recordId(value, state)
+      if (id !== undefined) this.#record(partition, id, entry, entry.baseOffset + offsetDelta, event)
     }
   }
 
-  #record(
-    partition: string,
-    state: PartitionOrder,
-    entry: Entry,
-    offset: number,
-    id: { client: string; number: number },
-    event: TraceEvent,
-  ): void {
-    let client = state.clients.get(id.client)
-    if (client === undefined) state.clients.set(id.client, (client = { seen: new Set(), last: new Map() }))
+  /** These batches are no longer part of the committed log, which ends at `end`. */
+  withdrawn(partition: string, entries: readonly Entry[], end: Offset): void {
+    const state = this.#partitions.get(partition)
+    if (state === undefined) return
+    state.nextOffset = Math.min(state.nextOffset, end)
+    for (const entry of entries) {
+      if (entry.batch.isControl) continue
+      for (const { offsetDelta, value } of entry.batch.records()) {
+        const id = value === null ? undefined : recordId(value, state)
+        if (id === undefined || id.client.seen.get(id.number) !== entry.baseOffset + offsetDelta) continue
+        id.client.seen.delete(id.number)
+        const last = id.client.last.get(entry.batch.producerId)
+        if (last !== undefined && last >= id.number) id.client.last.set(entry.batch.producerId, id.number - 1)
+      }
+    }
+  }
+
+  #state(partition: string, entry: Entry): PartitionOrder {
+    let state = this.#partitions.get(partition)
+    if (state === undefined) {
+      state = { nextOffset: entry.baseOffset, clients: new Map(), recent: undefined }
+      this.#partitions.set(partition, state)
+    }
+    return state
+  }
+
+  #record(partition: string, id: Id, entry: Entry, offset: Offset, event: TraceEvent): void {
+    const { client, number } = id
     const { producerId } = entry.batch
-    const subject = `${partition}@${offset}`
-    const evidence = [entry.seq, event.seq]
-    const excuse = producerId < 0 ? 'enable.idempotence=false' : this.#promises.excuse(partition)
     this.duplicates.checks++
-    if (client.seen.has(id.number)) {
-      this.duplicates.add(subject, `${subject} holds ${id.client}/${id.number} once more`, event.time, evidence, excuse)
+    const first = client.seen.get(number)
+    if (first !== undefined) {
+      const subject = `${partition}@${offset}`
+      const message = `${subject} holds ${client.name}/${number} once more, it is at ${first} already`
+      this.duplicates.add(subject, message, event.time, [entry.seq, event.seq], excuse(producerId))
       return
     }
-    client.seen.add(id.number)
+    client.seen.set(number, offset)
     const last = client.last.get(producerId)
     this.reordering.checks++
-    if (last !== undefined && id.number < last) {
-      const message = `${subject} holds ${id.client}/${id.number} after ${id.client}/${last}`
-      this.reordering.add(subject, message, event.time, evidence, excuse)
-    } else client.last.set(producerId, id.number)
+    if (last !== undefined && number < last) {
+      const subject = `${partition}@${offset}`
+      const message = `${subject} holds ${client.name}/${number} after ${client.name}/${last}`
+      this.reordering.add(subject, message, event.time, [entry.seq, event.seq], excuse(producerId))
+    } else client.last.set(producerId, number)
   }
 }
+
+function excuse(producerId: number): string | undefined {
+  return producerId < 0 ? 'enable.idempotence=false' : undefined
+}
+
+interface Id {
+  readonly client: Client
+  readonly number: number
+}
+
+const SPACE = 0x20
+const SLASH = 0x2f
 
 /** `p1/41 …` → client p1, number 41; undefined for records of no workload. */
-export function recordId(value: Uint8Array | null): { client: string; number: number } | undefined {
-  if (value === null) return undefined
+function recordId(value: Uint8Array, state: PartitionOrder): Id | undefined {
   let slash = -1
-  let end = 0
-  for (; end < value.length && value[end] !== 0x20; end++) {
-    if (value[end] === 0x2f) slash = end
-    else if (slash >= 0 && !isDigit(value[end] as number)) return undefined
-  }
-  if (slash <= 0 || slash === end - 1) return undefined
-  let client = ''
-  for (let at = 0; at < slash; at++) client += String.fromCharCode(value[at] as number)
   let number = 0
-  for (let at = slash + 1; at < end; at++) number = number * 10 + (value[at] as number) - 0x30
-  return { client, number }
+  for (let at = 0; at < value.length; at++) {
+    const byte = value[at] as number
+    if (byte === SPACE) {
+      if (slash <= 0 || slash === at - 1) return undefined
+      return { client: clientOf(value, slash, state), number }
+    }
+    if (byte === SLASH) {
+      slash = at
+      number = 0
+    } else if (slash >= 0) {
+      if (byte < 0x30 || byte > 0x39) return undefined
+      number = number * 10 + byte - 0x30
+    }
+  }
+  if (slash <= 0 || slash === value.length - 1) return undefined
+  return { client: clientOf(value, slash, state), number }
 }
 
-function isDigit(byte: number): boolean {
-  return byte >= 0x30 && byte <= 0x39
+function clientOf(value: Uint8Array, length: number, state: PartitionOrder): Client {
+  const { recent } = state
+  if (recent !== undefined && isNamed(recent.name, value, length)) return recent
+  let name = ''
+  for (let at = 0; at < length; at++) name += String.fromCharCode(value[at] as number)
+  let client = state.clients.get(name)
+  if (client === undefined) state.clients.set(name, (client = { name, seen: new Map(), last: new Map() }))
+  state.recent = client
+  return client
+}
+
+function isNamed(name: string, value: Uint8Array, length: number): boolean {
+  if (name.length !== length) return false
+  for (let at = 0; at < length; at++) if (name.charCodeAt(at) !== value[at]) return false
+  return true
 }

@@ -1,0 +1,155 @@
+/**
+ * The controller's decisions on partitions: who could be elected, who was, and what an operator allowed.
+ *
+ * What counts as unclean is worked out here from the decision before (ISR, ELR, and the ISR that the leader had asked for), not taken from
+ * the controller. A decision may be told twice, when the next controller tells what its predecessor had not (`repeated`).
+ */
+
+import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
+import { parsePartition } from '../kernel/names.js'
+import type { Epoch, NodeId } from '../kernel/units.js'
+import type { Promises } from './oracle.js'
+
+export const ELECTION_EVENTS: readonly EventType[] = [
+  'controller.partition',
+  'controller.config',
+  'operation.start',
+  'isr.proposed',
+]
+
+/** `last-known`: ISR and ELR were empty, and the last leader came back (KIP-966). */
+export type ElectionKind = 'clean' | 'last-known' | 'unclean'
+
+export interface Decision {
+  readonly leader: NodeId
+  readonly leaderEpoch: Epoch
+  readonly partitionEpoch: Epoch
+  readonly isr: readonly NodeId[]
+  readonly elr: readonly NodeId[]
+  /** The leader before there was none. */
+  readonly lastLeader: NodeId
+  /** How the leader of `leaderEpoch` came to lead, and who else could have: the ISR and ELR before. */
+  readonly kind: ElectionKind
+  readonly candidates: readonly NodeId[]
+  /** An unclean election was configured or asked for when it was made. */
+  readonly uncleanAllowed: boolean
+  /** Sequence of the event by which the leader was elected. */
+  readonly electedAt: number
+  readonly seq: number
+}
+
+interface PartitionState {
+  decision: Decision
+  /** Leader epoch of each partition epoch that was told. */
+  readonly told: Map<Epoch, string>
+  /** The ISR that the leader asked for last. */
+  proposed: readonly NodeId[]
+}
+
+const NOBODY: readonly NodeId[] = []
+const UNCLEAN = 'unclean.leader.election.enable'
+
+export class Elections {
+  readonly #promises: Promises
+  readonly #partitions = new Map<string, PartitionState>()
+  /** Resources (`topic:orders`, `broker:`, `broker:1`) → whether they allow unclean elections, where they say so. */
+  readonly #configured = new Map<string, boolean>()
+  /** Partitions for which an operator asked for an unclean election (ElectLeaders). */
+  readonly #requested = new Set<string>()
+  /** The last event told again what had been told. */
+  repeated = false
+  /** The last event contradicts what was told with the same partition epoch. */
+  contradicted = false
+
+  constructor(promises: Promises) {
+    this.#promises = promises
+  }
+
+  decision(partition: string): Decision | undefined {
+    return this.#partitions.get(partition)?.decision
+  }
+
+  observe(event: TraceEvent): void {
+    switch (event.type) {
+      case 'controller.partition':
+        this.#decided(event)
+        break
+      case 'isr.proposed': {
+        const state = this.#partitions.get(event.data.partition)
+        if (state !== undefined) state.proposed = event.data.to
+        break
+      }
+      case 'controller.config':
+        if (event.data.name === UNCLEAN) this.#configure(event.data.resource, event.data.value)
+        break
+      case 'operation.start':
+        // `elect-leaders type=unclean partitions=orders-0 orders-1`
+        if (event.data.kind === 'elect-leaders' && /\bunclean\b/.test(event.data.text)) {
+          for (const word of event.data.text.split(/[ =]/)) this.#requested.add(word)
+        }
+        break
+      default:
+        break
+    }
+  }
+
+  forgetTopic(topic: string): void {
+    for (const name of [...this.#partitions.keys()]) {
+      if (parsePartition(name)?.topic === topic) this.#partitions.delete(name)
+    }
+  }
+
+  #configure(resource: string, value: string | null): void {
+    if (value === null) this.#configured.delete(resource)
+    else this.#configured.set(resource, value === 'true')
+  }
+
+  /** A topic's own setting decides, then what is set for brokers, then the configuration that the run began with. */
+  #uncleanAllowed(partition: string): boolean {
+    if (this.#requested.has(partition)) return true
+    const topic = parsePartition(partition)?.topic ?? partition
+    const own = this.#configured.get(`topic:${topic}`)
+    if (own !== undefined) return own
+    for (const [resource, allowed] of this.#configured) if (allowed && resource.startsWith('broker:')) return true
+    return this.#promises.topics.get(topic)?.uncleanLeaderElection ?? false
+  }
+
+  #decided(event: EventOf<'controller.partition'>): void {
+    const { partition, leader, leaderEpoch, partitionEpoch, isr, elr } = event.data
+    const state = this.#partitions.get(partition)
+    const last = state?.decision
+    const words = `${leaderEpoch} ${leader} ${isr.join(' ')}`
+    const before = state?.told.get(partitionEpoch)
+    this.repeated = before === words
+    this.contradicted = before !== undefined && !this.repeated
+    if (this.repeated) return
+    const isElection = leader >= 0 && (last === undefined || last.leader !== leader || last.leaderEpoch !== leaderEpoch)
+    const lastLeader = last === undefined ? leader : last.leader < 0 ? last.lastLeader : last.leader
+    const decision: Decision = {
+      leader,
+      leaderEpoch,
+      partitionEpoch,
+      isr,
+      elr,
+      lastLeader,
+      kind: last === undefined ? 'clean' : isElection ? kindOf(leader, last, state?.proposed ?? NOBODY) : last.kind,
+      candidates: last === undefined ? isr : isElection ? [...last.isr, ...last.elr] : last.candidates,
+      uncleanAllowed: this.#uncleanAllowed(partition),
+      electedAt: isElection ? event.seq : (last?.electedAt ?? 0),
+      seq: event.seq,
+    }
+    if (state === undefined) {
+      this.#partitions.set(partition, { decision, told: new Map([[partitionEpoch, words]]), proposed: NOBODY })
+      return
+    }
+    state.decision = decision
+    state.told.set(partitionEpoch, words)
+  }
+}
+
+function kindOf(leader: NodeId, last: Decision, proposed: readonly NodeId[]): ElectionKind {
+  if (leader === last.leader || last.isr.includes(leader) || last.elr.includes(leader)) return 'clean'
+  if (last.isr.length === 0 && last.elr.length === 0) return leader === last.lastLeader ? 'last-known' : 'unclean'
+  // It joins the ISR by the very change that makes it leader: the end of a reassignment.
+  return proposed.includes(leader) ? 'clean' : 'unclean'
+}
