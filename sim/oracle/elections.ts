@@ -6,7 +6,7 @@
  */
 
 import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
-import { parsePartition } from '../kernel/names.js'
+import { nodeName, parsePartition, type NodeName } from '../kernel/names.js'
 import type { Epoch, NodeId } from '../kernel/units.js'
 import type { Promises } from './oracle.js'
 
@@ -15,9 +15,11 @@ export const ELECTION_EVENTS: readonly EventType[] = [
   'controller.config',
   'operation.start',
   'isr.proposed',
+  'node.start',
+  'node.down',
 ]
 
-/** `last-known`: ISR and ELR were empty, and the last leader came back (KIP-966). */
+/** `last-known`: ISR and ELR were empty after unclean shutdowns, and the last leader was there (KIP-966). */
 export type ElectionKind = 'clean' | 'last-known' | 'unclean'
 
 export interface Decision {
@@ -56,6 +58,9 @@ export class Elections {
   readonly #configured = new Map<string, boolean>()
   /** Partitions for which an operator asked for an unclean election (ElectLeaders). */
   readonly #requested = new Set<string>()
+  /** Node → how its process ended last, and the event by which it came back after an unclean end. */
+  readonly #ends = new Map<NodeName, string>()
+  readonly #uncleanStarts = new Map<NodeName, number>()
   /** The last event told again what had been told. */
   repeated = false
   /** The last event contradicts what was told with the same partition epoch. */
@@ -73,6 +78,12 @@ export class Elections {
     switch (event.type) {
       case 'controller.partition':
         this.#decided(event)
+        break
+      case 'node.down':
+        this.#ends.set(event.node, event.data.how)
+        break
+      case 'node.start':
+        if ((this.#ends.get(event.node) ?? 'stop') !== 'stop') this.#uncleanStarts.set(event.node, event.seq)
         break
       case 'isr.proposed': {
         const state = this.#partitions.get(event.data.partition)
@@ -132,7 +143,8 @@ export class Elections {
       isr,
       elr,
       lastLeader,
-      kind: last === undefined ? 'clean' : isElection ? kindOf(leader, last, state?.proposed ?? NOBODY) : last.kind,
+      kind:
+        last === undefined ? 'clean' : isElection ? this.#kindOf(leader, last, state?.proposed ?? NOBODY) : last.kind,
       candidates: last === undefined ? isr : isElection ? [...last.isr, ...last.elr] : last.candidates,
       uncleanAllowed: this.#uncleanAllowed(partition),
       electedAt: isElection ? event.seq : (last?.electedAt ?? 0),
@@ -143,13 +155,17 @@ export class Elections {
       return
     }
     state.decision = decision
+    state.proposed = NOBODY
     state.told.set(partitionEpoch, words)
   }
-}
 
-function kindOf(leader: NodeId, last: Decision, proposed: readonly NodeId[]): ElectionKind {
-  if (leader === last.leader || last.isr.includes(leader) || last.elr.includes(leader)) return 'clean'
-  if (last.isr.length === 0 && last.elr.length === 0) return leader === last.lastLeader ? 'last-known' : 'unclean'
-  // It joins the ISR by the very change that makes it leader: the end of a reassignment.
-  return proposed.includes(leader) ? 'clean' : 'unclean'
+  #kindOf(leader: NodeId, last: Decision, proposed: readonly NodeId[]): ElectionKind {
+    const candidates = [...last.isr, ...last.elr]
+    if (leader === last.leader || candidates.includes(leader)) return 'clean'
+    // It joins the ISR by the very change that makes it leader: the end of a reassignment.
+    if (proposed.includes(leader)) return 'clean'
+    // The last of them may be dropped, for its unclean restart, by the very change that elects.
+    const areDropped = candidates.every((id) => (this.#uncleanStarts.get(nodeName(id)) ?? 0) > last.seq)
+    return areDropped && leader === last.lastLeader ? 'last-known' : 'unclean'
+  }
 }

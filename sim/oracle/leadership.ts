@@ -22,7 +22,13 @@ interface Term {
 
 export class Leadership implements Oracle {
   readonly name = 'one-leader-per-epoch'
-  readonly watches: readonly EventType[] = ['replica.leader', 'log.append', 'quorum.state', 'controller.partition']
+  readonly watches: readonly EventType[] = [
+    'replica.leader',
+    'log.append',
+    'quorum.state',
+    'controller.partition',
+    'node.wiped',
+  ]
   readonly quorum = new Findings('one-quorum-leader-per-epoch')
   readonly epochs = new Findings('epochs-monotonic')
   readonly elections = new Findings('elections-as-configured')
@@ -54,6 +60,9 @@ export class Leadership implements Oracle {
         break
       case 'controller.partition':
         this.#decides(event)
+        break
+      case 'node.wiped':
+        this.#quorumEpochs.delete(event.node)
         break
       default:
         break

@@ -173,17 +173,15 @@ const BROKEN: Readonly<Record<string, (story: Story) => Story>> = {
       .emit('c2', 'quorum.state', { from: 'candidate', to: 'leader', epoch: 4, leader: 3002, reason: 'test' }),
   'metadata-consistent': (story) => story.replay('c1', 10, 1).replay('b1', 10, 2),
   'reads-below-high-watermark': (story) =>
-    story
-      .everywhere(3)
-      .emit('b1', 'fetch.served', {
-        partition: P,
-        to: 'r1',
-        from: 0,
-        upTo: 4,
-        bound: 4,
-        isolation: 'uncommitted',
-        leaderEpoch: 0,
-      }),
+    story.everywhere(3).emit('b1', 'fetch.served', {
+      partition: P,
+      to: 'r1',
+      from: 0,
+      upTo: 4,
+      bound: 4,
+      isolation: 'uncommitted',
+      leaderEpoch: 0,
+    }),
   'offsets-consistent': (story) => story.poll([0, 1]).poll([2], ['p1/77']),
   'no-duplicates': (story) => story.everywhere(3, 1).advance(3, 4),
   'no-reordering': (story) => story.everywhere(3, 9).everywhere(4, 5).advance(3, 5),

@@ -181,7 +181,11 @@ export class Story {
   }
 
   /** The leader appends one batch of these records. */
-  appends(leader: NodeName, ids: readonly string[], { epoch = 0, producerId = 7, isControl = false }: BatchOptions = {}): this {
+  appends(
+    leader: NodeName,
+    ids: readonly string[],
+    { epoch = 0, producerId = 7, isControl = false }: BatchOptions = {},
+  ): this {
     const base = this.end(leader)
     const batch = batchOf(ids, base, epoch, producerId, isControl)
     this.#appended.push({ base, batch })
@@ -212,7 +216,13 @@ export class Story {
     return this.emit(broker, 'log.start-offset', { partition: P, from, to, reason })
   }
 
-  highWatermark(broker: NodeName, from: number, to: number, leaderEpoch = 0, role: 'leader' | 'follower' = 'leader'): this {
+  highWatermark(
+    broker: NodeName,
+    from: number,
+    to: number,
+    leaderEpoch = 0,
+    role: 'leader' | 'follower' = 'leader',
+  ): this {
     return this.emit(broker, 'hw.advance', { partition: P, from, to, role, leaderEpoch })
   }
 
@@ -220,7 +230,13 @@ export class Story {
   commits(...ids: readonly string[]): this {
     const from = this.end('b1')
     this.appends('b1', ids).replicates('b2', 'b3').highWatermark('b1', from, this.end('b1'))
-    return this.highWatermark('b2', from, this.end('b1'), 0, 'follower').highWatermark('b3', from, this.end('b1'), 0, 'follower')
+    return this.highWatermark('b2', from, this.end('b1'), 0, 'follower').highWatermark(
+      'b3',
+      from,
+      this.end('b1'),
+      0,
+      'follower',
+    )
   }
 
   // ── clients ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -235,7 +251,7 @@ export class Story {
     return this.emit(client, 'consume.polled', { partition: P, offsets, ids, leaderEpochs: offsets.map(() => epoch) })
   }
 
-  serves_(broker: NodeName, from: number, upTo: number, bound: number): this {
+  answersFetch(broker: NodeName, from: number, upTo: number, bound: number): this {
     const data = { partition: P, to: 'r1', from, upTo, bound, isolation: 'uncommitted' as const, leaderEpoch: 0 }
     return this.emit(broker, 'fetch.served', data)
   }
