@@ -13,11 +13,16 @@ export type Quantiles = readonly number[]
 
 export class Random {
   readonly #path: string
-  readonly #next: () => number
+  /** Made with the first draw: many streams are forked and never drawn from. */
+  #generator: (() => number) | undefined
 
   constructor(path: string) {
     this.#path = path
-    this.#next = alea(path)
+  }
+
+  #next(): number {
+    this.#generator ??= alea(this.#path)
+    return this.#generator()
   }
 
   /** An independent stream: same seed and label, same stream, whatever was drawn elsewhere. */

@@ -16,6 +16,13 @@ import type { Micros } from './units.js'
 /** Sees events in order, as they happen. It must not emit. */
 export type TraceReader = (event: TraceEvent) => void
 
+/** What an event of one type needs. */
+interface Kind {
+  readonly hash: number
+  readonly fields: readonly string[]
+  readonly readers: TraceReader[]
+}
+
 export class Trace {
   /** Sequence of the event being handled; 0 at the root. */
   cause = 0
@@ -23,11 +30,14 @@ export class Trace {
   #high = 0x2f0b4c47 | 0
   #low = 0x6a09e667 | 0
   readonly #now: () => Micros
-  readonly #readers = new Map<EventType, TraceReader[]>()
+  readonly #kinds = new Map<EventType, Kind>()
   readonly #everything: TraceReader[] = []
 
   constructor(now: () => Micros) {
     this.#now = now
+    for (const [type, fields] of Object.entries(HASHED_FIELDS)) {
+      this.#kinds.set(type as EventType, { hash: textHash(type), fields, readers: [] })
+    }
   }
 
   /** Sequence of the latest event. */
@@ -39,14 +49,13 @@ export class Trace {
   emit<K extends EventType>(node: NodeName, type: K, data: Events[K]): number {
     const seq = ++this.#sequence
     const time = this.#now()
-    this.#fold(textHash(type))
+    const { hash, fields, readers } = this.#kinds.get(type) as Kind
+    this.#fold(hash)
     this.#fold(textHash(node))
     this.#foldNumber(time)
     this.#fold(this.cause)
-    const fields = HASHED_FIELDS[type] as readonly (keyof Events[K])[]
     for (let i = 0; i < fields.length; i++) this.#foldValue(data[fields[i] as keyof Events[K]] as EventData)
-    const readers = this.#readers.get(type)
-    if (readers !== undefined || this.#everything.length > 0) {
+    if (readers.length > 0 || this.#everything.length > 0) {
       this.#deliver(readers, { seq, time, node, cause: this.cause, type, data } as unknown as TraceEvent)
     }
     return seq
@@ -58,22 +67,15 @@ export class Trace {
       this.#everything.push(reader)
       return () => remove(this.#everything, reader)
     }
-    for (const type of types) {
-      const readers = this.#readers.get(type)
-      if (readers === undefined) this.#readers.set(type, [reader])
-      else readers.push(reader)
-    }
+    for (const type of types) this.#readersOf(type).push(reader)
     return () => {
-      for (const type of types) {
-        const readers = this.#readers.get(type)
-        if (readers !== undefined && remove(readers, reader)) this.#readers.delete(type)
-      }
+      for (const type of types) remove(this.#readersOf(type), reader)
     }
   }
 
   /** True when somebody would see an event of this type: worth building what is costly to describe (never hashed). */
   watched(type: EventType): boolean {
-    return this.#everything.length > 0 || this.#readers.has(type)
+    return this.#everything.length > 0 || this.#readersOf(type).length > 0
   }
 
   /** The hash of all events so far: 16 hexadecimal digits. */
@@ -81,8 +83,12 @@ export class Trace {
     return hex(this.#high) + hex(this.#low)
   }
 
-  #deliver(readers: readonly TraceReader[] | undefined, event: TraceEvent): void {
-    if (readers !== undefined) for (let i = 0; i < readers.length; i++) (readers[i] as TraceReader)(event)
+  #readersOf(type: EventType): TraceReader[] {
+    return (this.#kinds.get(type) as Kind).readers
+  }
+
+  #deliver(readers: readonly TraceReader[], event: TraceEvent): void {
+    for (let i = 0; i < readers.length; i++) (readers[i] as TraceReader)(event)
     for (let i = 0; i < this.#everything.length; i++) (this.#everything[i] as TraceReader)(event)
   }
 
@@ -112,26 +118,33 @@ export class Trace {
   }
 }
 
-function remove(readers: TraceReader[], reader: TraceReader): boolean {
+function remove(readers: TraceReader[], reader: TraceReader): void {
   const at = readers.indexOf(reader)
   if (at >= 0) readers.splice(at, 1)
-  return readers.length === 0
 }
 
 function hex(word: number): string {
   return (word >>> 0).toString(16).padStart(8, '0')
 }
 
-/** FNV-1a of a text, remembered: the same texts come back millions of times. Bounded, as values may be unique. */
+/** Up to this length a text is hashed sooner than its hash is looked up. */
+const SHORT_TEXT = 10
+/** The hashes of longer texts are remembered, as the same come back millions of times. Bounded, as values may be unique. */
 const TEXT_HASHES_MAX = 50_000
 let textHashes = new Map<string, number>()
 
 function textHash(text: string): number {
+  if (text.length <= SHORT_TEXT) return fnv1a(text)
   const known = textHashes.get(text)
   if (known !== undefined) return known
-  let hash = 0x811c9dc5 | 0
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  const hash = fnv1a(text)
   if (textHashes.size >= TEXT_HASHES_MAX) textHashes = new Map()
   textHashes.set(text, hash)
+  return hash
+}
+
+function fnv1a(text: string): number {
+  let hash = 0x811c9dc5 | 0
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
   return hash
 }

@@ -13,6 +13,7 @@ import { LONG_MAX } from '../kernel/units.js'
 import type { NewRecord } from '../wire/record-batch.js'
 import { BATCH_OVERHEAD, RecordBatch, recordSizeInBytes } from '../wire/record-batch.js'
 import { QUORUM_CONSTANTS } from './quorum-config.js'
+import { rememberDecoded } from './raft-listener.js'
 
 /** How records become bytes and back; metadata/record-codec.ts has the one for metadata. */
 export interface RecordCodec<T> {
@@ -120,7 +121,9 @@ export class BatchAccumulator<T> {
   #completeCurrent(): void {
     if (this.#encoded.length === 0) return
     const options = { baseOffset: this.#baseOffset, partitionLeaderEpoch: this.epoch }
-    this.#completed.push({ batch: RecordBatch.build(options, this.#encoded), records: this.#records })
+    const batch = RecordBatch.build(options, this.#encoded)
+    rememberDecoded(batch, this.#records)
+    this.#completed.push({ batch, records: this.#records })
     this.#records = []
     this.#encoded = []
     this.#sizeInBytes = BATCH_OVERHEAD

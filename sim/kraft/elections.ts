@@ -17,14 +17,7 @@ import type { BeginQuorumEpochRequest, BeginQuorumEpochResponse } from '../wire/
 import type { EndQuorumEpochRequest, EndQuorumEpochResponse } from '../wire/messages/end-quorum-epoch.js'
 import type { VoteRequest, VoteResponse } from '../wire/messages/vote.js'
 import type { Handled } from './leader-discovery.js'
-import {
-  followMessage,
-  handleCommon,
-  isMeantForUs,
-  isSameCluster,
-  knownLeader,
-  validateVoterRequest,
-} from './leader-discovery.js'
+import { followMessage, handleCommon, isMeantForUs, isSameCluster, validateVoterRequest } from './leader-discovery.js'
 import type {
   CandidateState,
   OffsetAndEpoch,
@@ -43,7 +36,7 @@ import {
   voteRequest,
   voteResponse,
 } from './raft-messages.js'
-import type { Blocking } from './raft-thread.js'
+import type { Blocking, Step } from './raft-thread.js'
 import type { Peer } from './request-manager.js'
 import type { ReplicaKey } from './voter-set.js'
 import { NO_DIRECTORY_ID } from './voter-set.js'
@@ -57,13 +50,13 @@ export function* handleVoteRequest<T>(raft: RaftCore<T>, request: VoteRequest): 
   const { replicaEpoch, lastOffsetEpoch, lastOffset, preVote } = ask
   const isIllegalEpoch = preVote ? lastOffsetEpoch > replicaEpoch : lastOffsetEpoch >= replicaEpoch
   if (lastOffset < 0 || lastOffsetEpoch < 0 || isIllegalEpoch) {
-    return voteResponse(Errors.INVALID_REQUEST, knownLeader(raft), false)
+    return voteResponse(Errors.INVALID_REQUEST, raft.knownLeader, false)
   }
   const invalid = validateVoterRequest(raft, ask.replicaId, replicaEpoch)
-  if (invalid !== Errors.NONE) return voteResponse(invalid, knownLeader(raft), false)
+  if (invalid !== Errors.NONE) return voteResponse(invalid, raft.knownLeader, false)
   if (replicaEpoch > raft.epoch) yield* raft.becomeUnattached(replicaEpoch, NO_LEADER_ID, 'higher-epoch')
   if (!isMeantForUs(raft, { id: request.voterId, directoryId: ask.voterDirectoryId })) {
-    return voteResponse(Errors.INVALID_VOTER_KEY, knownLeader(raft), false)
+    return voteResponse(Errors.INVALID_VOTER_KEY, raft.knownLeader, false)
   }
   const { state } = raft
   const key: ReplicaKey = { id: ask.replicaId, directoryId: ask.replicaDirectoryId }
@@ -73,7 +66,7 @@ export function* handleVoteRequest<T>(raft: RaftCore<T>, request: VoteRequest): 
   if (!preVote && answer.granted && isNew) yield* raft.giveVote(key)
   const { granted, reason } = answer
   raft.env.emit('quorum.vote', { epoch: replicaEpoch, candidate: key.id, granted, preVote, reason })
-  return voteResponse(Errors.NONE, knownLeader(raft), granted)
+  return voteResponse(Errors.NONE, raft.knownLeader, granted)
 }
 
 export function voteError(errorCode: number): VoteResponse {
@@ -89,7 +82,8 @@ export function* handleVoteResponse<T>(raft: RaftCore<T>, peer: Peer, response: 
   if (response.errorCode !== Errors.NONE) return 'backoff'
   const answer = onlyPartition(response.topics)
   if (answer === undefined) return 'backoff'
-  const handled = yield* handleCommon(raft, answer.errorCode, answer.leaderId, answer.leaderEpoch)
+  const step = handleCommon(raft, answer.errorCode, answer.leaderId, answer.leaderEpoch)
+  const handled = typeof step === 'object' ? yield* step : step
   if (handled !== undefined) return handled
   if (answer.errorCode !== Errors.NONE) return 'backoff'
   const { state } = raft
@@ -110,7 +104,7 @@ function* countPreVote<T>(raft: RaftCore<T>, state: ProspectiveState, peer: Peer
 
 /** Back to the leader that it knew, or to none. */
 function* losePreVote<T>(raft: RaftCore<T>, state: ProspectiveState, reason: string): Blocking {
-  if (state.leaderId >= 0 && raft.leaderNode !== undefined)
+  if (state.leaderId >= 0 && raft.knownLeader.node !== undefined)
     yield* raft.becomeFollower(raft.epoch, state.leaderId, reason)
   else yield* raft.becomeUnattached(raft.epoch, state.leaderId, reason)
 }
@@ -125,10 +119,11 @@ export function* handleBeginQuorumEpochRequest<T>(
   const told = onlyPartition(request.topics)
   if (told === undefined) return quorumEpochError(Errors.INVALID_REQUEST)
   const invalid = validateVoterRequest(raft, told.leaderId, told.leaderEpoch)
-  if (invalid !== Errors.NONE) return quorumEpochResponse(invalid, knownLeader(raft))
-  yield* followMessage(raft, told.leaderId, told.leaderEpoch)
+  if (invalid !== Errors.NONE) return quorumEpochResponse(invalid, raft.knownLeader)
+  const following = followMessage(raft, told.leaderId, told.leaderEpoch)
+  if (following !== undefined) yield* following
   const meant = isMeantForUs(raft, { id: request.voterId, directoryId: told.voterDirectoryId })
-  return quorumEpochResponse(meant ? Errors.NONE : Errors.INVALID_VOTER_KEY, knownLeader(raft))
+  return quorumEpochResponse(meant ? Errors.NONE : Errors.INVALID_VOTER_KEY, raft.knownLeader)
 }
 
 export function* handleBeginQuorumEpochResponse<T>(
@@ -170,9 +165,10 @@ export function* handleEndQuorumEpochRequest<T>(
   const told = onlyPartition(request.topics)
   if (told === undefined) return quorumEpochError(Errors.INVALID_REQUEST)
   const invalid = validateVoterRequest(raft, told.leaderId, told.leaderEpoch)
-  if (invalid !== Errors.NONE) return quorumEpochResponse(invalid, knownLeader(raft))
+  if (invalid !== Errors.NONE) return quorumEpochResponse(invalid, raft.knownLeader)
   const nowMs = raft.nowMs()
-  yield* followMessage(raft, told.leaderId, told.leaderEpoch)
+  const following = followMessage(raft, told.leaderId, told.leaderEpoch)
+  if (following !== undefined) yield* following
   const { state } = raft
   if (state.name === 'follower' && state.leaderId === told.leaderId) {
     const candidates = told.preferredCandidates
@@ -184,7 +180,7 @@ export function* handleEndQuorumEpochRequest<T>(
     const at = position < 0 ? candidates.length : position
     state.fetchTimer.reset(nowMs, successorBackoffMs(at, candidates.length, maxMs))
   }
-  return quorumEpochResponse(Errors.NONE, knownLeader(raft))
+  return quorumEpochResponse(Errors.NONE, raft.knownLeader)
 }
 
 /** How long the successor at `position` of `count` waits before its election; `count` or more: not named. */
@@ -213,7 +209,8 @@ function* handleEpochAnswer<T>(
   if (response.errorCode !== Errors.NONE) return 'backoff'
   const answer = onlyPartition(response.topics)
   if (answer === undefined) return 'backoff'
-  const handled = yield* handleCommon(raft, answer.errorCode, answer.leaderId, answer.leaderEpoch)
+  const step = handleCommon(raft, answer.errorCode, answer.leaderId, answer.leaderEpoch)
+  const handled = typeof step === 'object' ? yield* step : step
   if (handled !== undefined) return handled
   return answer.errorCode === Errors.NONE ? undefined : 'backoff'
 }
@@ -224,15 +221,18 @@ export function quorumEpochError(errorCode: number): BeginQuorumEpochResponse & 
 
 // ── turns of the thread ─────────────────────────────────────────────────────────────────────────────────────────────
 
-export function* pollUnattached<T>(raft: RaftCore<T>, state: UnattachedState, nowMs: Millis): Blocking<Millis> {
+export function pollUnattached<T>(raft: RaftCore<T>, state: UnattachedState, nowMs: Millis): Step<Millis> {
   if (raft.isVoter) {
     if (raft.isShuttingDown) return LONG_MAX
-    if (state.electionTimer.isExpired(nowMs)) {
-      yield* raft.becomeProspective('election-timeout')
-      return 0
-    }
+    if (state.electionTimer.isExpired(nowMs)) return askForPreVotes(raft, 'election-timeout')
   }
   return Math.min(fetchFromBootstrap(raft, nowMs), state.electionTimer.remainingMs(nowMs))
+}
+
+/** The turn in which a voter that misses a leader begins to ask for pre-votes. */
+export function* askForPreVotes<T>(raft: RaftCore<T>, reason: string): Blocking<Millis> {
+  yield* raft.becomeProspective(reason)
+  return 0
 }
 
 export function* pollProspective<T>(raft: RaftCore<T>, state: ProspectiveState, nowMs: Millis): Blocking<Millis> {

@@ -12,13 +12,13 @@
  * follower asks any voter, in case there is another leader.
  */
 
-import type { Epoch, Millis, NodeId } from '../kernel/units.js'
-import type { FetchResponse } from '../wire/messages/fetch.js'
+import type { Epoch, Millis, NodeId, Offset } from '../kernel/units.js'
+import type { FetchResponse, PartitionData } from '../wire/messages/fetch.js'
 import type { FetchSnapshotResponse, FetchSnapshotResponsePartitionSnapshot } from '../wire/messages/fetch-snapshot.js'
 import type { Records } from '../wire/record-batch.js'
 import type { ErrorCode } from '../wire/errors.js'
 import { Errors } from '../wire/errors.js'
-import { fetchFromBootstrap, ownFetchRequest } from './elections.js'
+import { askForPreVotes, fetchFromBootstrap, ownFetchRequest } from './elections.js'
 import type { Handled } from './leader-discovery.js'
 import { handleCommon } from './leader-discovery.js'
 import { METADATA_TOPIC, METADATA_TOPIC_ID } from './quorum-config.js'
@@ -26,19 +26,37 @@ import type { FollowerState, OffsetAndEpoch } from './quorum-state.js'
 import type { RaftCore } from './raft-core.js'
 import { RaftFault } from './raft-fault.js'
 import { fetchSnapshotRequest, onlyElement } from './raft-messages.js'
-import type { Blocking } from './raft-thread.js'
+import type { Blocking, Step } from './raft-thread.js'
 import { SnapshotDownload } from './snapshot-file.js'
+
+const NO_RECORDS: Records = []
 
 // ── Fetch ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-export function* handleFetchResponse<T>(raft: RaftCore<T>, response: FetchResponse, nowMs: Millis): Blocking<Handled> {
+export function handleFetchResponse<T>(raft: RaftCore<T>, response: FetchResponse, nowMs: Millis): Step<Handled> {
   if (response.errorCode !== Errors.NONE) return 'backoff'
   const topic = onlyElement(response.responses)
   const fetched = topic && onlyElement(topic.partitions)
   if (topic?.topicId !== METADATA_TOPIC_ID || fetched?.partitionIndex !== 0) return 'backoff'
   const { leaderId, leaderEpoch } = fetched.currentLeader
-  const handled = yield* handleAnswer(raft, fetched.errorCode, leaderId, leaderEpoch)
+  const step = handleAnswer(raft, fetched.errorCode, leaderId, leaderEpoch)
+  if (typeof step === 'object') return takeFetchedAfter(raft, step, fetched, nowMs)
+  return step ?? takeFetched(raft, fetched, nowMs)
+}
+
+function* takeFetchedAfter<T>(
+  raft: RaftCore<T>,
+  step: Blocking<Handled | undefined>,
+  fetched: PartitionData,
+  nowMs: Millis,
+): Blocking<Handled> {
+  const handled = yield* step
   if (handled !== undefined) return handled
+  const taken = takeFetched(raft, fetched, nowMs)
+  return typeof taken === 'object' ? yield* taken : taken
+}
+
+function takeFetched<T>(raft: RaftCore<T>, fetched: PartitionData, nowMs: Millis): Step<Handled> {
   const { state } = raft
   if (state.name !== 'follower') throw new RaftFault(`a fetch was answered to a ${state.name}`)
   if (fetched.errorCode !== Errors.NONE) return 'backoff'
@@ -51,23 +69,39 @@ export function* handleFetchResponse<T>(raft: RaftCore<T>, response: FetchRespon
     // One that is stored already is not fetched again.
     state.fetchingSnapshot = raft.log.hasSnapshot(id) ? undefined : new SnapshotDownload(id)
   } else {
-    yield* append(raft, fetched.records ?? [])
+    const records = fetched.records ?? NO_RECORDS
+    if (records.length > 0) return append(raft, state, records, fetched.highWatermark, nowMs)
     raft.updateFollowerHighWatermark(fetched.highWatermark)
   }
   fetchSucceeded(raft, state, nowMs)
   return 'ready'
 }
 
+function* append<T>(
+  raft: RaftCore<T>,
+  state: FollowerState,
+  records: Records,
+  highWatermark: Offset,
+  nowMs: Millis,
+): Blocking<Handled> {
+  yield (done) => raft.env.disk.access(done)
+  raft.log.appendAsFollower(records, raft.epoch)
+  if (raft.isVoter || raft.alwaysFlush) yield* raft.log.flush()
+  raft.updateFollowerHighWatermark(highWatermark)
+  fetchSucceeded(raft, state, nowMs)
+  return 'ready'
+}
+
 /** A node that does not lead and knows nothing new is asked again after the backoff; Kafka asks it again at once. */
-function* handleAnswer<T>(
+function handleAnswer<T>(
   raft: RaftCore<T>,
   error: ErrorCode,
   leaderId: NodeId,
   epoch: Epoch,
-): Blocking<Handled | undefined> {
-  const before = raft.state
-  const handled = yield* handleCommon(raft, error, leaderId, epoch)
-  return handled === 'ready' && error === Errors.NOT_LEADER_OR_FOLLOWER && raft.state === before ? 'backoff' : handled
+): Step<Handled | undefined> {
+  const step = handleCommon(raft, error, leaderId, epoch)
+  // What blocks is a change of state.
+  return step === 'ready' && error === Errors.NOT_LEADER_OR_FOLLOWER ? 'backoff' : step
 }
 
 function truncate<T>(raft: RaftCore<T>, state: FollowerState, diverging: OffsetAndEpoch): void {
@@ -77,13 +111,6 @@ function truncate<T>(raft: RaftCore<T>, state: FollowerState, diverging: OffsetA
     )
   }
   raft.log.truncateToEndOffset(diverging)
-}
-
-function* append<T>(raft: RaftCore<T>, records: Records): Blocking {
-  if (records.length === 0) return
-  yield (done) => raft.env.disk.access(done)
-  raft.log.appendAsFollower(records, raft.epoch)
-  if (raft.isVoter || raft.alwaysFlush) yield* raft.log.flush()
 }
 
 function fetchSucceeded<T>(raft: RaftCore<T>, state: FollowerState, nowMs: Millis): void {
@@ -103,7 +130,8 @@ export function* handleFetchSnapshotResponse<T>(
   const piece = topic && onlyElement(topic.partitions)
   if (topic?.name !== METADATA_TOPIC || piece?.index !== 0) return 'backoff'
   const { leaderId, leaderEpoch } = piece.currentLeader
-  const handled = yield* handleAnswer(raft, piece.errorCode, leaderId, leaderEpoch)
+  const step = handleAnswer(raft, piece.errorCode, leaderId, leaderEpoch)
+  const handled = typeof step === 'object' ? yield* step : step
   if (handled !== undefined) return handled
   const { state } = raft
   if (state.name !== 'follower') throw new RaftFault(`a snapshot fetch was answered to a ${state.name}`)
@@ -139,16 +167,13 @@ function* takePiece<T>(
 
 // ── the follower's turn ─────────────────────────────────────────────────────────────────────────────────────────────
 
-export function* pollFollower<T>(raft: RaftCore<T>, state: FollowerState, nowMs: Millis): Blocking<Millis> {
+export function pollFollower<T>(raft: RaftCore<T>, state: FollowerState, nowMs: Millis): Step<Millis> {
   if (!raft.isVoter) {
     return state.fetchTimer.isExpired(nowMs) ? fetchFromBootstrap(raft, nowMs) : fetchFromBest(raft, state, nowMs)
   }
   // A follower may go at once; it must not become a candidate on its way out.
   if (raft.isShuttingDown) return 0
-  if (state.fetchTimer.isExpired(nowMs)) {
-    yield* raft.becomeProspective('fetch-timeout')
-    return 0
-  }
+  if (state.fetchTimer.isExpired(nowMs)) return askForPreVotes(raft, 'fetch-timeout')
   return fetchFromBest(raft, state, nowMs)
 }
 

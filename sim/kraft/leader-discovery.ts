@@ -16,17 +16,12 @@ import { Errors, errorName } from '../wire/errors.js'
 import { NO_LEADER_ID } from './quorum-state.js'
 import type { RaftCore } from './raft-core.js'
 import { RaftFault } from './raft-fault.js'
-import type { KnownLeader } from './raft-messages.js'
-import type { Blocking } from './raft-thread.js'
+import type { Blocking, Step } from './raft-thread.js'
 import type { ReplicaKey } from './voter-set.js'
 import { NO_DIRECTORY_ID } from './voter-set.js'
 
 /** What a response came to: the peer is ready again, or it backs off. */
 export type Handled = 'ready' | 'backoff'
-
-export function knownLeader<T>(raft: RaftCore<T>): KnownLeader {
-  return { leaderId: raft.leaderId, epoch: raft.epoch, node: raft.leaderNode }
-}
 
 /** A request without cluster id passes. */
 export function isSameCluster<T>(raft: RaftCore<T>, clusterId: string | null): boolean {
@@ -55,18 +50,20 @@ export function isMeantForUs<T>(raft: RaftCore<T>, voter: ReplicaKey): boolean {
 }
 
 /** Takes over a larger epoch, or the leader of ours. */
-export function* followMessage<T>(raft: RaftCore<T>, leaderId: NodeId, epoch: Epoch): Blocking {
+export function followMessage<T>(raft: RaftCore<T>, leaderId: NodeId, epoch: Epoch): Blocking | undefined {
   if (!isConsistent(raft, leaderId, epoch)) {
     throw new RaftFault(
       `leader ${leaderId} at epoch ${epoch} contradicts leader ${raft.leaderId} at epoch ${raft.epoch}`,
     )
   }
   if (epoch > raft.epoch) {
-    if (leaderId >= 0) yield* raft.becomeFollower(epoch, leaderId, 'higher-epoch')
-    else yield* raft.becomeUnattached(epoch, NO_LEADER_ID, 'higher-epoch')
-  } else if (leaderId >= 0 && epoch === raft.epoch && raft.leaderId === NO_LEADER_ID) {
-    yield* raft.becomeFollower(epoch, leaderId, 'leader-found')
+    if (leaderId >= 0) return raft.becomeFollower(epoch, leaderId, 'higher-epoch')
+    return raft.becomeUnattached(epoch, NO_LEADER_ID, 'higher-epoch')
   }
+  if (leaderId >= 0 && epoch === raft.epoch && raft.leaderId === NO_LEADER_ID) {
+    return raft.becomeFollower(epoch, leaderId, 'leader-found')
+  }
+  return undefined
 }
 
 function isConsistent<T>(raft: RaftCore<T>, leaderId: NodeId, epoch: Epoch): boolean {
@@ -78,24 +75,28 @@ function isConsistent<T>(raft: RaftCore<T>, leaderId: NodeId, epoch: Epoch): boo
  * The part of a response's handling that all APIs share. Undefined when the API's own part is to follow.
  * @throws RaftFault on INVALID_REQUEST: we never send one
  */
-export function* handleCommon<T>(
+export function handleCommon<T>(
   raft: RaftCore<T>,
   error: ErrorCode,
   leaderId: NodeId,
   epoch: Epoch,
-): Blocking<Handled | undefined> {
+): Step<Handled | undefined> {
   if (epoch < raft.epoch || error === Errors.UNKNOWN_LEADER_EPOCH) return 'ready'
   if (epoch > raft.epoch || error === Errors.FENCED_LEADER_EPOCH || error === Errors.NOT_LEADER_OR_FOLLOWER) {
-    yield* followMessage(raft, leaderId, epoch)
-    return 'ready'
+    const step = followMessage(raft, leaderId, epoch)
+    return step === undefined ? 'ready' : afterwards(step, 'ready')
   }
   if (leaderId >= 0 && raft.leaderId === NO_LEADER_ID) {
-    yield* raft.becomeFollower(epoch, leaderId, 'leader-found')
     // An observer may find its leader and its first records in one response.
-    return error === Errors.NONE ? undefined : 'ready'
+    return afterwards(raft.becomeFollower(epoch, leaderId, 'leader-found'), error === Errors.NONE ? undefined : 'ready')
   }
   if (error === Errors.BROKER_NOT_AVAILABLE) return 'backoff'
   if (error === Errors.INVALID_VOTER_KEY) return 'ready'
   if (error === Errors.INVALID_REQUEST) throw new RaftFault(`a request was answered ${errorName(error)}`)
   return undefined
+}
+
+function* afterwards(step: Blocking, handled: Handled | undefined): Blocking<Handled | undefined> {
+  yield* step
+  return handled
 }

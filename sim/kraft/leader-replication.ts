@@ -18,10 +18,14 @@ import { LONG_MAX } from '../kernel/units.js'
 import type { ErrorCode } from '../wire/errors.js'
 import { Errors } from '../wire/errors.js'
 import type { DescribeQuorumRequest, DescribeQuorumResponse, ReplicaState } from '../wire/messages/describe-quorum.js'
-import type { FetchPartition, FetchRequest, FetchResponse } from '../wire/messages/fetch.js'
+import type { FetchPartition } from '../wire/messages/fetch.js'
 import type { FetchSnapshotRequest, FetchSnapshotResponse } from '../wire/messages/fetch-snapshot.js'
+import type { Records } from '../wire/record-batch.js'
+import type { IncomingRequestOf } from '../wire/request-server.js'
+import type { BatchAccumulator } from './batch-accumulator.js'
 import { sendBeginQuorumEpoch } from './elections.js'
-import { isSameCluster, knownLeader, validateLeaderRequest } from './leader-discovery.js'
+import { isSameCluster, validateLeaderRequest } from './leader-discovery.js'
+import type { WaitingFetch } from './fetch-purgatory.js'
 import type { LeaderState, ReplicaProgress } from './leader-state.js'
 import {
   CONTROLLER_LISTENER,
@@ -30,10 +34,11 @@ import {
   METADATA_TOPIC,
   METADATA_TOPIC_ID,
 } from './quorum-config.js'
-import type { LeaderEpochState } from './quorum-state.js'
+import type { LeaderEpochState, OffsetAndEpoch } from './quorum-state.js'
 import type { RaftCore } from './raft-core.js'
 import { RaftFault } from './raft-fault.js'
-import type { FetchResult } from './raft-messages.js'
+import type { RaftLog } from './raft-log.js'
+import type { FetchResult, KnownLeader } from './raft-messages.js'
 import {
   fetchError,
   fetchResponse,
@@ -42,43 +47,74 @@ import {
   onlyElement,
   onlyPartition,
 } from './raft-messages.js'
-import type { Blocking } from './raft-thread.js'
+import type { Blocking, Step } from './raft-thread.js'
 import { isBootstrapSnapshot } from './snapshot-file.js'
 import type { ReplicaKey } from './voter-set.js'
 
+const NO_RECORDS: Records = []
+
 // ── Fetch ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Answers now, or later by `respond`. */
-export function handleFetchRequest<T>(
-  raft: RaftCore<T>,
-  request: FetchRequest,
-  respond: (response: FetchResponse) => void,
-): void {
-  if (!isSameCluster(raft, request.clusterId)) return respond(fetchError(Errors.INCONSISTENT_CLUSTER_ID))
-  const topic = onlyElement(request.topics)
+/** Answers now, or later. */
+export function handleFetchRequest<T>(raft: RaftCore<T>, request: IncomingRequestOf<'Fetch'>): void {
+  const { body } = request
+  if (!isSameCluster(raft, body.clusterId)) return request.respond(fetchError(Errors.INCONSISTENT_CLUSTER_ID))
+  const topic = onlyElement(body.topics)
   const fetch = topic && onlyElement(topic.partitions)
-  if (topic?.topicId !== METADATA_TOPIC_ID || fetch?.partition !== 0) return respond(fetchError(Errors.INVALID_REQUEST))
+  if (topic?.topicId !== METADATA_TOPIC_ID || fetch?.partition !== 0) {
+    return request.respond(fetchError(Errors.INVALID_REQUEST))
+  }
   if (
-    request.maxWaitMs < 0 ||
+    body.maxWaitMs < 0 ||
     fetch.fetchOffset < 0 ||
     fetch.lastFetchedEpoch < 0 ||
     fetch.lastFetchedEpoch > fetch.currentLeaderEpoch
   ) {
-    return respond(fetchResponse(knownLeader(raft), failedFetch(raft, Errors.INVALID_REQUEST)))
+    return request.respond(fetchResponse(raft.knownLeader, failedFetch(raft, Errors.INVALID_REQUEST)))
   }
-  const id = request.replicaId !== -1 ? request.replicaId : request.replicaState.replicaId
+  const id = body.replicaId !== -1 ? body.replicaId : body.replicaState.replicaId
   const key: ReplicaKey = { id, directoryId: fetch.replicaDirectoryId }
   const result = readForFetch(raft, key, fetch)
-  const first = fetchResponse(knownLeader(raft), result)
-  if (request.maxWaitMs === 0 || hasNews(result, fetch)) return respond(first)
-  raft.fetches.await(fetch.fetchOffset, request.maxWaitMs, {
-    complete: () => {
-      const latest = readForFetch(raft, key, fetch)
-      respond(fetchResponse(knownLeader(raft), latest))
-    },
-    expire: () => respond(first),
-    fail: (error) => respond(fetchResponse(knownLeader(raft), failedFetch(raft, error))),
-  })
+  if (body.maxWaitMs === 0 || hasNews(result, fetch)) request.respond(fetchResponse(raft.knownLeader, result))
+  else raft.fetches.await(fetch.fetchOffset, body.maxWaitMs, new ParkedFetch(raft, request, key, fetch, result))
+}
+
+class ParkedFetch<T> implements WaitingFetch {
+  readonly #raft: RaftCore<T>
+  readonly #request: IncomingRequestOf<'Fetch'>
+  readonly #key: ReplicaKey
+  readonly #fetch: FetchPartition
+  /** What there was when it was parked. */
+  readonly #result: FetchResult
+  readonly #leader: KnownLeader
+
+  constructor(
+    raft: RaftCore<T>,
+    request: IncomingRequestOf<'Fetch'>,
+    key: ReplicaKey,
+    fetch: FetchPartition,
+    result: FetchResult,
+  ) {
+    this.#raft = raft
+    this.#request = request
+    this.#key = key
+    this.#fetch = fetch
+    this.#result = result
+    this.#leader = raft.knownLeader
+  }
+
+  complete(): void {
+    const latest = readForFetch(this.#raft, this.#key, this.#fetch)
+    this.#request.respond(fetchResponse(this.#raft.knownLeader, latest))
+  }
+
+  expire(): void {
+    this.#request.respond(fetchResponse(this.#leader, this.#result))
+  }
+
+  fail(error: ErrorCode): void {
+    this.#request.respond(fetchResponse(this.#raft.knownLeader, failedFetch(this.#raft, error)))
+  }
 }
 
 function hasNews(result: FetchResult, fetch: FetchPartition): boolean {
@@ -92,7 +128,9 @@ function hasNews(result: FetchResult, fetch: FetchPartition): boolean {
 }
 
 function failedFetch<T>(raft: RaftCore<T>, errorCode: ErrorCode): FetchResult {
-  return { errorCode, records: [], logStartOffset: raft.log.startOffset, highWatermark: -1 }
+  const logStartOffset = raft.log.startOffset
+  const diverging = undefined
+  return { errorCode, records: NO_RECORDS, logStartOffset, highWatermark: -1, diverging, snapshot: undefined }
 }
 
 function readForFetch<T>(raft: RaftCore<T>, key: ReplicaKey, fetch: FetchPartition): FetchResult {
@@ -115,25 +153,32 @@ function readAsLeader<T>(
 ): FetchResult {
   const { log } = raft
   const { fetchOffset } = fetch
-  const found = { errorCode: Errors.NONE, records: [], logStartOffset: log.startOffset }
   const latest = log.latestSnapshotId
   // With nothing yet, a snapshot is always the shorter way.
   if (fetchOffset === 0 && latest !== undefined && !isBootstrapSnapshot(latest)) {
-    return { ...found, highWatermark: leadership.highWatermark, snapshot: latest }
+    return found(log, leadership, NO_RECORDS, undefined, latest)
   }
   const position = log.validate(fetchOffset, fetch.lastFetchedEpoch)
-  if (position.kind === 'snapshot') {
-    return { ...found, highWatermark: leadership.highWatermark, snapshot: position.id }
-  }
+  if (position.kind === 'snapshot') return found(log, leadership, NO_RECORDS, undefined, position.id)
   if (position.kind === 'diverging') {
     const { epoch, offset: endOffset } = position.id
     raft.env.emit('fetch.diverging', { partition: METADATA_PARTITION, epoch, endOffset, leader: raft.local.id })
-    return { ...found, highWatermark: leadership.highWatermark, diverging: position.id }
+    return found(log, leadership, NO_RECORDS, position.id)
   }
   const records = log.read(fetchOffset)
   const before = leadership.highWatermark
   if (leadership.updateReplica(key, raft.nowMs(), fetchOffset)) raft.onLeaderHighWatermark(leadership, before)
-  return { ...found, records, highWatermark: leadership.highWatermark }
+  return found(log, leadership, records)
+}
+
+function found(
+  log: RaftLog,
+  { highWatermark }: LeaderState,
+  records: Records,
+  diverging?: OffsetAndEpoch,
+  snapshot?: OffsetAndEpoch,
+): FetchResult {
+  return { errorCode: Errors.NONE, records, logStartOffset: log.startOffset, highWatermark, diverging, snapshot }
 }
 
 // ── FetchSnapshot ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -143,7 +188,7 @@ export function handleFetchSnapshotRequest<T>(raft: RaftCore<T>, request: FetchS
   const topic = onlyElement(request.topics)
   const fetch = topic && onlyElement(topic.partitions)
   if (topic === undefined || fetch === undefined) return fetchSnapshotError(Errors.INVALID_REQUEST)
-  const leader = knownLeader(raft)
+  const leader = raft.knownLeader
   if (topic.name !== METADATA_TOPIC || fetch.partition !== 0) {
     return fetchSnapshotResponse(leader, Errors.UNKNOWN_TOPIC_OR_PARTITION, undefined)
   }
@@ -246,30 +291,38 @@ function failedPartition(
 
 // ── the leader's turn ───────────────────────────────────────────────────────────────────────────────────────────────
 
-export function* pollLeader<T>(raft: RaftCore<T>, state: LeaderEpochState, nowMs: Millis): Blocking<Millis> {
+export function pollLeader<T>(raft: RaftCore<T>, state: LeaderEpochState, nowMs: Millis): Step<Millis> {
   raft.tellListeners()
   const { leadership } = state
   const untilCheckQuorumMs = leadership.untilCheckQuorumExpires(nowMs)
   if (raft.isShuttingDown || leadership.resignRequested || untilCheckQuorumMs === 0) {
     const reason = raft.isShuttingDown ? 'shutdown' : leadership.resignRequested ? 'asked-to-resign' : 'check-quorum'
-    yield* raft.becomeResigned(leadership.successors(), reason)
-    return 0
+    return resign(raft, leadership, reason)
   }
-  const untilDrainMs = yield* appendBatches(raft, state, nowMs)
+  const { accumulator } = raft
+  const untilDrainMs = accumulator?.untilDrain(nowMs) ?? LONG_MAX
+  if (accumulator !== undefined && untilDrainMs <= 0) return appendBatches(raft, state, accumulator, nowMs)
   return Math.min(untilDrainMs, sendBeginQuorumEpoch(raft, nowMs), untilCheckQuorumMs)
 }
 
-function* appendBatches<T>(raft: RaftCore<T>, state: LeaderEpochState, nowMs: Millis): Blocking<Millis> {
-  const { accumulator } = raft
-  if (accumulator === undefined) return LONG_MAX
-  if (accumulator.untilDrain(nowMs) <= 0) {
-    for (const completed of accumulator.drain()) {
-      yield (done) => raft.env.disk.access(done)
-      raft.log.appendAsLeader(completed.batch, state.epoch)
-      raft.awaitCommit(completed.batch.lastOffset + 1, completed)
-    }
-    raft.onLeaderEndOffset(state.leadership)
-    yield* raft.log.flush()
+function* resign<T>(raft: RaftCore<T>, leadership: LeaderState, reason: string): Blocking<Millis> {
+  yield* raft.becomeResigned(leadership.successors(), reason)
+  return 0
+}
+
+function* appendBatches<T>(
+  raft: RaftCore<T>,
+  { epoch, leadership }: LeaderEpochState,
+  accumulator: BatchAccumulator<T>,
+  nowMs: Millis,
+): Blocking<Millis> {
+  const untilCheckQuorumMs = leadership.untilCheckQuorumExpires(nowMs)
+  for (const completed of accumulator.drain()) {
+    yield (done) => raft.env.disk.access(done)
+    raft.log.appendAsLeader(completed.batch, epoch)
+    raft.awaitCommit(completed.batch.lastOffset + 1, completed)
   }
-  return accumulator.untilDrain(nowMs)
+  raft.onLeaderEndOffset(leadership)
+  yield* raft.log.flush()
+  return Math.min(accumulator.untilDrain(nowMs), sendBeginQuorumEpoch(raft, nowMs), untilCheckQuorumMs)
 }

@@ -47,9 +47,11 @@ export class LeaderState {
   /** Expires when the voters are to be told of this epoch. */
   readonly beginQuorumEpochTimer: WallTimer
   readonly #local: ReplicaKey
+  readonly #own: ReplicaProgress
   /** By id. */
   readonly #voters: readonly ReplicaProgress[]
-  readonly #observers = new Map<string, ReplicaProgress>()
+  /** In order of their first fetch. */
+  #observers: ReplicaProgress[] = []
   /** Voters that fetched since the check-quorum timer started. */
   readonly #fetchedVoters = new Set<NodeId>()
   readonly #checkQuorumTimer: WallTimer
@@ -61,6 +63,7 @@ export class LeaderState {
     this.grantingVoters = options.grantingVoters
     this.#local = options.local
     this.#voters = options.voters.voters.map((voter) => newProgress(voter, voter.id === options.local.id))
+    this.#own = this.#voter(options.local) ?? newProgress(options.local, true)
     this.#checkQuorumTimeoutMs = Math.floor(options.fetchTimeoutMs * QUORUM_CONSTANTS.checkQuorumFactor)
     this.#checkQuorumTimer = new WallTimer(options.nowMs, this.#checkQuorumTimeoutMs)
     this.beginQuorumEpochTimer = new WallTimer(options.nowMs, 0)
@@ -74,9 +77,11 @@ export class LeaderState {
   /** A fetch or snapshot fetch of `key` came. @throws RaftFault when it is the leader's own. */
   sawFetch(key: ReplicaKey, nowMs: Millis): void {
     if (key.id === this.#local.id) throw new RaftFault('a fetch from the leader itself')
-    const voter = this.#voter(key)
-    if (voter === undefined) return
-    this.#fetchedVoters.add(key.id)
+    if (this.#voter(key) !== undefined) this.#sawVoter(key.id, nowMs)
+  }
+
+  #sawVoter(id: NodeId, nowMs: Millis): void {
+    this.#fetchedVoters.add(id)
     const followersOfMajority = Math.floor(this.#voters.length / 2)
     if (this.#fetchedVoters.size < followersOfMajority) return
     this.#fetchedVoters.clear()
@@ -85,7 +90,7 @@ export class LeaderState {
 
   /** The leader's own log grew. True when the high watermark moved. @throws RaftFault when it shrank. */
   updateLocal(endOffset: Offset): boolean {
-    const own = this.#progress(this.#local)
+    const own = this.#own
     if (own.endOffset > endOffset) throw new RaftFault(`leader's end offset fell from ${own.endOffset} to ${endOffset}`)
     own.endOffset = endOffset
     return this.#advanceHighWatermark()
@@ -95,8 +100,9 @@ export class LeaderState {
   updateReplica(key: ReplicaKey, nowMs: Millis, fetchOffset: Offset): boolean {
     if (key.id < 0) return false
     if (key.id === this.#local.id) throw new RaftFault('a fetch from the leader itself')
-    const replica = this.#progress(key)
-    const leaderEndOffset = this.#progress(this.#local).endOffset
+    const voter = this.#voter(key)
+    const replica = voter ?? this.#observer(key)
+    const leaderEndOffset = this.#own.endOffset
     if (leaderEndOffset >= 0) {
       // The previous fetch's time counts when the replica has by now what the leader had then.
       if (fetchOffset >= leaderEndOffset) replica.lastCaughtUpMs = Math.max(replica.lastCaughtUpMs, nowMs)
@@ -108,8 +114,9 @@ export class LeaderState {
     replica.lastFetchMs = Math.max(replica.lastFetchMs, nowMs)
     replica.endOffset = fetchOffset
     replica.hasAcknowledgedLeader = true
-    this.sawFetch(key, nowMs)
-    return this.#voter(key) !== undefined && this.#advanceHighWatermark()
+    if (voter === undefined) return false
+    this.#sawVoter(key.id, nowMs)
+    return this.#advanceHighWatermark()
   }
 
   /** A voter answered BeginQuorumEpoch. */
@@ -121,8 +128,9 @@ export class LeaderState {
 
   /** The other voters, the most caught up first. */
   successors(): readonly ReplicaKey[] {
-    return this.#byEndOffset()
+    return this.#voters
       .filter((voter) => !matchesKey(voter.key, this.#local))
+      .sort((a, b) => b.endOffset - a.endOffset || compareKeys(a.key, b.key))
       .map((voter) => ({ id: voter.key.id, directoryId: voter.key.directoryId }))
   }
 
@@ -133,37 +141,50 @@ export class LeaderState {
 
   /** Observers that fetched within five minutes, in order of their first fetch. */
   observerProgress(nowMs: Millis): readonly ReplicaProgress[] {
-    for (const [name, observer] of this.#observers) {
-      if (nowMs - observer.lastFetchMs >= QUORUM_CONSTANTS.observerSessionTimeoutMs) this.#observers.delete(name)
-    }
-    return [...this.#observers.values()]
+    const isCurrent = ({ lastFetchMs }: ReplicaProgress): boolean =>
+      nowMs - lastFetchMs < QUORUM_CONSTANTS.observerSessionTimeoutMs
+    this.#observers = this.#observers.filter(isCurrent)
+    return this.#observers.slice()
   }
 
   #advanceHighWatermark(): boolean {
-    const majority = this.#byEndOffset()[Math.floor(this.#voters.length / 2)]
-    if (majority === undefined || majority.endOffset <= this.epochStartOffset) return false
-    if (majority.endOffset <= this.highWatermark) return false
-    this.highWatermark = majority.endOffset
+    const endOffset = this.#majorityEndOffset()
+    if (endOffset <= this.epochStartOffset || endOffset <= this.highWatermark) return false
+    this.highWatermark = endOffset
     return true
   }
 
-  #byEndOffset(): ReplicaProgress[] {
-    return this.#voters.slice().sort((a, b) => b.endOffset - a.endOffset || compareKeys(a.key, b.key))
+  /** The largest offset that more than half of the voters have reached; the same as sorting them, without a list. */
+  #majorityEndOffset(): Offset {
+    let largest: Offset = -1
+    for (let i = 0; i < this.#voters.length; i++) {
+      const { endOffset } = this.#voters[i] as ReplicaProgress
+      if (endOffset > largest && this.#countAt(endOffset) * 2 > this.#voters.length) largest = endOffset
+    }
+    return largest
+  }
+
+  #countAt(offset: Offset): number {
+    let count = 0
+    for (let i = 0; i < this.#voters.length; i++) if ((this.#voters[i] as ReplicaProgress).endOffset >= offset) count++
+    return count
   }
 
   #voter(key: ReplicaKey): ReplicaProgress | undefined {
-    return this.#voters.find((voter) => matchesKey(voter.key, key))
+    for (let i = 0; i < this.#voters.length; i++) {
+      const voter = this.#voters[i] as ReplicaProgress
+      if (matchesKey(voter.key, key)) return voter
+    }
+    return undefined
   }
 
-  #progress(key: ReplicaKey): ReplicaProgress {
-    const voter = this.#voter(key)
-    if (voter !== undefined) return voter
-    const name = `${key.id}/${key.directoryId}`
-    let observer = this.#observers.get(name)
-    if (observer === undefined) {
-      observer = newProgress(key, false)
-      this.#observers.set(name, observer)
+  #observer(key: ReplicaKey): ReplicaProgress {
+    for (let i = 0; i < this.#observers.length; i++) {
+      const known = this.#observers[i] as ReplicaProgress
+      if (known.key.id === key.id && known.key.directoryId === key.directoryId) return known
     }
+    const observer = newProgress(key, false)
+    this.#observers.push(observer)
     return observer
   }
 }

@@ -13,7 +13,7 @@ import type { NodeName } from '../kernel/names.js'
 import type { Epoch, Millis, NodeId, Offset } from '../kernel/units.js'
 import type { Apis } from '../wire/apis.js'
 import { Errors } from '../wire/errors.js'
-import type { RequestClient, RpcResult } from '../wire/request-client.js'
+import type { RequestClient, RpcResult, SendOptions } from '../wire/request-client.js'
 import type { CompletedBatch, RecordCodec } from './batch-accumulator.js'
 import { BatchAccumulator } from './batch-accumulator.js'
 import { startOfEpochRecords } from './control-records.js'
@@ -39,7 +39,7 @@ import { RaftFault } from './raft-fault.js'
 import type { LeaderAndEpoch, ListenerContext } from './raft-listener.js'
 import { committedBatch, STARTING_OFFSET } from './raft-listener.js'
 import type { RaftLog } from './raft-log.js'
-import type { RaftRequest } from './raft-messages.js'
+import type { KnownLeader, RaftRequest } from './raft-messages.js'
 import type { Blocking, RaftThread } from './raft-thread.js'
 import type { Peer } from './request-manager.js'
 import { RequestManager } from './request-manager.js'
@@ -103,10 +103,12 @@ export class RaftCore<T> implements QuorumContext {
   readonly #bootstrapRequests: RequestClient
   readonly #thread: RaftThread<RaftMessage>
   #state: EpochState | undefined
-  /** Of the present state; made once, as every message asks for it. */
+  // Of the present state; made once, as every message asks for them.
   #leader: LeaderAndEpoch = { leaderId: NO_LEADER_ID, epoch: 0 }
+  #knownLeader: KnownLeader = { leaderId: NO_LEADER_ID, epoch: 0, node: undefined }
   #uncommitted: UncommittedBatch<T>[] = []
   #correlation = 0
+  readonly #sendOptions: SendOptions
 
   constructor(options: RaftCoreOptions<T>) {
     this.env = options.env
@@ -129,6 +131,8 @@ export class RaftCore<T> implements QuorumContext {
     this.#requests = options.requests
     this.#bootstrapRequests = options.bootstrapRequests
     this.#thread = options.thread
+    // The client's timeout comes after the raft thread's own, as in Kafka (its network client asks for more than the timeout).
+    this.#sendOptions = { timeoutMs: options.config['controller.quorum.request.timeout.ms'] + 1 }
   }
 
   // ── what is known ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -159,11 +163,9 @@ export class RaftCore<T> implements QuorumContext {
     return highWatermarkOf(this.state)
   }
 
-  /** The leader as responses name it, when its address is known. */
-  get leaderNode(): NodeName | undefined {
-    const { name } = this.state
-    if (name === 'unattached' || name === 'candidate') return undefined
-    return this.voters.byId(this.leaderId)?.node
+  /** The leader as responses name it. */
+  get knownLeader(): KnownLeader {
+    return this.#knownLeader
   }
 
   nowMs(): Millis {
@@ -297,6 +299,8 @@ export class RaftCore<T> implements QuorumContext {
     const { epoch, leaderId } = electionOf(to, this.local)
     this.#state = to
     this.#leader = { leaderId, epoch }
+    const node = to.name === 'unattached' || to.name === 'candidate' ? undefined : this.voters.byId(leaderId)?.node
+    this.#knownLeader = { leaderId, epoch, node }
     this.env.emit('quorum.state', { from: from?.name ?? 'none', to: to.name, epoch, leader: leaderId, reason })
   }
 
@@ -414,8 +418,7 @@ export class RaftCore<T> implements QuorumContext {
         api,
         body(),
         (result) => this.#thread.add({ kind: 'response', api, peer, correlation, result } as RaftResponse),
-        // The client's timeout comes after the raft thread's own, as in Kafka (its network client asks for more than the timeout).
-        { timeoutMs: this.config['controller.quorum.request.timeout.ms'] + 1 },
+        this.#sendOptions,
       )
     }
     return this.manager.remainingRequestMs(peer, nowMs)

@@ -86,6 +86,11 @@ export class ListenerContext<T> {
 /** Decoded once for all replicas that share a batch's body. A cache only: what it holds is a function of its key. */
 const decoded = new WeakMap<readonly Record[], readonly unknown[]>()
 
+/** Whoever made a batch of `values` spares the others the decoding. */
+export function rememberDecoded(batch: RecordBatch, values: readonly unknown[]): void {
+  decoded.set(batch.records(), values)
+}
+
 /** The records of a batch read from a log or a snapshot. @throws RaftFault when its bytes were corrupted */
 export function decodeBatch<T>(batch: RecordBatch, codec: RecordCodec<T>): readonly T[] {
   if (!batch.isValid()) throw new RaftFault(`corrupt batch at offset ${batch.baseOffset}`)

@@ -36,7 +36,7 @@ import { RaftFault } from './raft-fault.js'
 import type { RaftListener } from './raft-listener.js'
 import { ListenerContext } from './raft-listener.js'
 import type { RaftRequest } from './raft-messages.js'
-import type { Blocking, RaftProgram } from './raft-thread.js'
+import type { Blocking, RaftProgram, Step } from './raft-thread.js'
 import { WallTimer } from './wall-timer.js'
 
 /** How a shutdown ended: `timed-out` when no other leader was found in time. */
@@ -69,23 +69,44 @@ export class RaftLoop<T> implements RaftProgram<RaftMessage> {
     this.#shutdown = { timer: new WallTimer(core.nowMs(), QUORUM_CONSTANTS.shutdownTimeoutMs), done }
   }
 
-  *poll(): Blocking<Millis | 'stop'> {
+  poll(): Step<Millis | 'stop'> {
     const core = this.#core
     const nowMs = core.nowMs()
-    if (yield* this.#maybeFinishShutdown(nowMs)) return 'stop'
-    const untilStateMs = yield* pollState(core, nowMs)
+    const shutdown = this.#shutdown
+    const step = shutdown === undefined ? pollState(core, nowMs) : this.#pollShutdown(shutdown, nowMs)
+    return typeof step === 'object' ? this.#finishPoll(step, nowMs) : this.#timeout(step, nowMs)
+  }
+
+  *#pollShutdown(shutdown: Shutdown, nowMs: Millis): Blocking<Millis | 'stop'> {
+    if (yield* this.#maybeFinishShutdown(shutdown, nowMs)) return 'stop'
+    const step = pollState(this.#core, nowMs)
+    return typeof step === 'object' ? yield* step : step
+  }
+
+  *#finishPoll(step: Blocking<Millis | 'stop'>, nowMs: Millis): Blocking<Millis | 'stop'> {
+    const untilStateMs = yield* step
+    return untilStateMs === 'stop' ? 'stop' : this.#timeout(untilStateMs, nowMs)
+  }
+
+  #timeout(untilStateMs: Millis, nowMs: Millis): Millis {
     const untilShutdownMs = this.#shutdown?.timer.remainingMs(nowMs) ?? LONG_MAX
     return Math.min(untilStateMs, untilShutdownMs, this.#clean(nowMs))
   }
 
-  *handleMessage(message: RaftMessage): Blocking {
+  handleMessage(message: RaftMessage): Blocking | undefined {
     const core = this.#core
-    if (message.kind === 'request') yield* handleRequest(core, message.request)
-    else if (core.manager.isExpected(message.peer, message.correlation)) {
-      const nowMs = core.nowMs()
-      const handled = yield* handleResponse(core, message, nowMs)
-      core.manager.onResult(message.peer, message.correlation, handled === 'ready', nowMs)
-    }
+    if (message.kind === 'request') return handleRequest(core, message.request)
+    if (!core.manager.isExpected(message.peer, message.correlation)) return undefined
+    const nowMs = core.nowMs()
+    const step = handleResponse(core, message, nowMs)
+    if (typeof step === 'object') return this.#finishResponse(message, step, nowMs)
+    core.manager.onResult(message.peer, message.correlation, step === 'ready', nowMs)
+    return undefined
+  }
+
+  *#finishResponse(message: RaftResponse, step: Blocking<Handled>, nowMs: Millis): Blocking {
+    const handled = yield* step
+    this.#core.manager.onResult(message.peer, message.correlation, handled === 'ready', nowMs)
   }
 
   finish(): void {
@@ -104,9 +125,7 @@ export class RaftLoop<T> implements RaftProgram<RaftMessage> {
     this.#registrations = []
   }
 
-  *#maybeFinishShutdown(nowMs: Millis): Blocking<boolean> {
-    const shutdown = this.#shutdown
-    if (shutdown === undefined) return false
+  *#maybeFinishShutdown(shutdown: Shutdown, nowMs: Millis): Blocking<boolean> {
     const core = this.#core
     const timedOut = shutdown.timer.isExpired(nowMs)
     const hasRemoteLeader = core.leaderId >= 0 && core.leaderId !== core.local.id
@@ -130,7 +149,7 @@ export class RaftLoop<T> implements RaftProgram<RaftMessage> {
   }
 }
 
-function pollState<T>(core: RaftCore<T>, nowMs: Millis): Blocking<Millis> {
+function pollState<T>(core: RaftCore<T>, nowMs: Millis): Step<Millis> {
   const { state } = core
   switch (state.name) {
     case 'leader':
@@ -148,36 +167,43 @@ function pollState<T>(core: RaftCore<T>, nowMs: Millis): Blocking<Millis> {
   }
 }
 
-function* handleRequest<T>(core: RaftCore<T>, request: RaftRequest): Blocking {
+function handleRequest<T>(core: RaftCore<T>, request: RaftRequest): Blocking | undefined {
   switch (request.api) {
     case 'Vote':
-      return request.respond(yield* handleVoteRequest(core, request.body))
+      return answer(request, handleVoteRequest(core, request.body))
     case 'BeginQuorumEpoch':
-      return request.respond(yield* handleBeginQuorumEpochRequest(core, request.body))
+      return answer(request, handleBeginQuorumEpochRequest(core, request.body))
     case 'EndQuorumEpoch':
-      return request.respond(yield* handleEndQuorumEpochRequest(core, request.body))
+      return answer(request, handleEndQuorumEpochRequest(core, request.body))
     case 'Fetch':
-      return handleFetchRequest(core, request.body, (response) => request.respond(response))
+      handleFetchRequest(core, request)
+      return undefined
     case 'FetchSnapshot':
-      return request.respond(handleFetchSnapshotRequest(core, request.body))
+      request.respond(handleFetchSnapshotRequest(core, request.body))
+      return undefined
     case 'DescribeQuorum':
-      return request.respond(handleDescribeQuorumRequest(core, request.body))
+      request.respond(handleDescribeQuorumRequest(core, request.body))
+      return undefined
   }
 }
 
-function* handleResponse<T>(core: RaftCore<T>, message: RaftResponse, nowMs: Millis): Blocking<Handled> {
+function* answer<R>(request: { respond(response: R): void }, response: Blocking<R>): Blocking {
+  request.respond(yield* response)
+}
+
+function handleResponse<T>(core: RaftCore<T>, message: RaftResponse, nowMs: Millis): Step<Handled> {
   // A failed request is as good as BROKER_NOT_AVAILABLE.
   if (!message.result.ok) return 'backoff'
   switch (message.api) {
     case 'Vote':
-      return yield* handleVoteResponse(core, message.peer, message.result.response)
+      return handleVoteResponse(core, message.peer, message.result.response)
     case 'BeginQuorumEpoch':
-      return yield* handleBeginQuorumEpochResponse(core, message.peer, message.result.response)
+      return handleBeginQuorumEpochResponse(core, message.peer, message.result.response)
     case 'EndQuorumEpoch':
-      return yield* handleEndQuorumEpochResponse(core, message.peer, message.result.response)
+      return handleEndQuorumEpochResponse(core, message.peer, message.result.response)
     case 'Fetch':
-      return yield* handleFetchResponse(core, message.result.response, nowMs)
+      return handleFetchResponse(core, message.result.response, nowMs)
     case 'FetchSnapshot':
-      return yield* handleFetchSnapshotResponse(core, message.result.response, nowMs)
+      return handleFetchSnapshotResponse(core, message.result.response, nowMs)
   }
 }

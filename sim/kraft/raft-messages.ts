@@ -192,8 +192,8 @@ export interface FetchResult {
   readonly logStartOffset: Offset
   /** -1 unknown. */
   readonly highWatermark: Offset
-  readonly diverging?: OffsetAndEpoch
-  readonly snapshot?: OffsetAndEpoch
+  readonly diverging: OffsetAndEpoch | undefined
+  readonly snapshot: OffsetAndEpoch | undefined
 }
 
 const NOWHERE = { epoch: -1, endOffset: -1 }
@@ -213,14 +213,17 @@ export function fetchResponse(leader: KnownLeader, result: FetchResult): FetchRe
     preferredReadReplica: -1,
     records: result.records,
   }
-  const endpoint = nodeEndpoints(leader).map((node) => ({ ...node, rack: null }))
   return {
     throttleTimeMs: 0,
     errorCode: Errors.NONE,
     sessionId: 0,
     responses: [{ topic: METADATA_TOPIC, topicId: METADATA_TOPIC_ID, partitions: [partition] }],
-    nodeEndpoints: endpoint,
+    nodeEndpoints: fetchEndpoints(leader),
   }
+}
+
+function fetchEndpoints({ leaderId, node }: KnownLeader): FetchResponse['nodeEndpoints'] {
+  return leaderId < 0 || node === undefined ? [] : [{ nodeId: leaderId, host: node, port: CONTROLLER_PORT, rack: null }]
 }
 
 export function fetchError(errorCode: ErrorCode): FetchResponse {

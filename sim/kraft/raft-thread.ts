@@ -20,15 +20,21 @@ export type Wait = (done: (error?: Error) => void) => void
 /** A step of the thread's program that may block. */
 export type Blocking<T = void> = Generator<Wait, T, void>
 
+/** A step that seldom blocks: its result at once, or a generator (`yield*`) when there may be something to wait for. */
+export type Step<T extends string | number | undefined> = T | Blocking<T>
+
 /** What the thread runs. */
 export interface RaftProgram<M> {
   /** One turn before sleeping. Returns how long to wait for a message (ms), or 'stop'. */
-  poll(): Blocking<Millis | 'stop'>
+  poll(): Step<Millis | 'stop'>
   /** A message came. */
-  handleMessage(message: M): Blocking
+  handleMessage(message: M): Blocking | undefined
   /** After each message, or wait without one. */
   finish(): void
 }
+
+/** What the body yields to sleep until a message, a wakeup or its deadline; never called. */
+const sleep: Wait = () => undefined
 
 /** More empty turns in a row than any real state needs: the program would spin for ever. */
 const MAX_IDLE_TURNS = 10_000
@@ -36,13 +42,11 @@ const MAX_IDLE_TURNS = 10_000
 export class RaftThread<M> {
   readonly #env: Env
   readonly #queue: M[] = []
-  #head = 0
   #body: Blocking | undefined
   #running = false
   #wakeups = 0
   #soon = false
-  /** Set while the thread sleeps: what wakes it. */
-  #resume: (() => void) | undefined
+  #asleep = false
   /** The monotonic time of the sleep's end. */
   #deadlineMs: Millis = LONG_MAX
   #timer: EnvTimer | undefined
@@ -68,7 +72,7 @@ export class RaftThread<M> {
   /** Makes the thread take a turn without a message, by an event of its own. */
   wakeup(): void {
     this.#wakeups = 1
-    if (this.#resume === undefined || this.#soon) return
+    if (!this.#asleep || this.#soon) return
     this.#soon = true
     this.#env.soon(() => {
       this.#soon = false
@@ -82,18 +86,20 @@ export class RaftThread<M> {
 
   *#main(before: Blocking, program: RaftProgram<M>): Blocking {
     yield* before
-    const sleep = this.#sleep
     let idleTurns = 0
     for (;;) {
-      const timeoutMs = yield* program.poll()
+      const turn = program.poll()
+      const timeoutMs = typeof turn === 'object' ? yield* turn : turn
       if (timeoutMs === 'stop') return
-      if (this.#head === this.#queue.length && this.#wakeups === 0 && timeoutMs > 0) {
+      if (this.#queue.length === 0 && this.#wakeups === 0 && timeoutMs > 0) {
         this.#deadlineMs = timeoutMs === LONG_MAX ? LONG_MAX : this.#env.clock.monotonicMs() + timeoutMs
         yield sleep
       }
-      if (this.#head < this.#queue.length) {
+      const message = this.#queue.shift()
+      if (message !== undefined) {
         idleTurns = 0
-        yield* program.handleMessage(this.#next())
+        const step = program.handleMessage(message)
+        if (step !== undefined) yield* step
       } else {
         if (timeoutMs === 0) assert(++idleTurns < MAX_IDLE_TURNS, 'raft thread: spins')
         else idleTurns = 0
@@ -101,20 +107,6 @@ export class RaftThread<M> {
       }
       program.finish()
     }
-  }
-
-  #next(): M {
-    const message = this.#queue[this.#head++] as M
-    if (this.#head === this.#queue.length) {
-      this.#queue.length = 0
-      this.#head = 0
-    }
-    return message
-  }
-
-  readonly #sleep: Wait = (done) => {
-    this.#resume = done
-    if (this.#deadlineMs < this.#timerDueMs) this.#arm()
   }
 
   /** An earlier timer is left alone: it looks at the deadline when it fires, which spares a timer for every message. */
@@ -128,19 +120,18 @@ export class RaftThread<M> {
   readonly #onTimer = (): void => {
     this.#timer = undefined
     this.#timerDueMs = LONG_MAX
-    if (this.#resume === undefined || this.#deadlineMs === LONG_MAX) return
+    if (!this.#asleep || this.#deadlineMs === LONG_MAX) return
     if (this.#env.clock.monotonicMs() >= this.#deadlineMs) this.#wake()
     else this.#arm()
   }
 
   #wake(): void {
-    const resume = this.#resume
-    if (resume === undefined) return
-    this.#resume = undefined
-    resume()
+    if (!this.#asleep) return
+    this.#asleep = false
+    this.#advance()
   }
 
-  /** Runs the body until it blocks; what completes at once does not block. */
+  /** Runs the body until it sleeps or blocks; what completes at once does not block. */
   #advance(failure?: Error): void {
     const body = this.#body
     if (body === undefined) return
@@ -156,6 +147,11 @@ export class RaftThread<M> {
           return
         }
         error = undefined
+        if (step.value === sleep) {
+          this.#asleep = true
+          if (this.#deadlineMs < this.#timerDueMs) this.#arm()
+          return
+        }
         let now = true
         let completed = false
         step.value((result) => {

@@ -52,6 +52,7 @@ export class AckedRecords implements Oracle {
     'replica.follower',
     'log.truncate',
     'broker.state',
+    'node.down',
   ]
   readonly #findings = new Findings(this.name)
   readonly #partitions = new Map<string, PartitionState>()
@@ -88,6 +89,9 @@ export class AckedRecords implements Oracle {
       }
       case 'broker.state':
         if (event.data.to === 'RUNNING') this.#serves(event)
+        break
+      case 'node.down':
+        for (const state of this.#partitions.values()) if (state.leader === event.node) state.leader = undefined
         break
       default:
         break

@@ -63,6 +63,7 @@ export class CommittedLog implements Oracle {
     'quorum.state',
     'broker.state',
     'node.start',
+    'node.down',
     'produce.acked',
   ]
   readonly highWatermark = new Findings('high-watermark-monotonic')
@@ -97,12 +98,9 @@ export class CommittedLog implements Oracle {
       case 'isr.committed':
         this.#newIsr(event)
         break
-      case 'replica.follower': {
-        const state = this.#state(event.data.partition)
-        state.acting.delete(event.node)
-        if (state.leader === event.node) state.leader = undefined
+      case 'replica.follower':
+        this.#ends(this.#state(event.data.partition), event.node)
         break
-      }
       case 'replica.leader':
         this.#takesUp(event)
         break
@@ -114,6 +112,9 @@ export class CommittedLog implements Oracle {
         break
       case 'node.start':
         this.#quorumHw.delete(event.node)
+        break
+      case 'node.down':
+        for (const state of this.#partitions.values()) this.#ends(state, event.node)
         break
       case 'produce.acked':
         this.#acked(event)
@@ -272,11 +273,17 @@ export class CommittedLog implements Oracle {
     }
     state.acting.set(event.node, acting)
     this.#checkIsr(state, acting, event)
-    if (leaderEpoch <= state.ledEpoch) return
+    if (leaderEpoch < state.ledEpoch) return // a deposed leader that has not heard
     state.ledEpoch = leaderEpoch
     state.leader = event.node
     state.judged = false
     this.#judge(state, event)
+  }
+
+  /** It leads no more; should its process come back, it must take up the role again. */
+  #ends(state: Committed, node: NodeName): void {
+    state.acting.delete(node)
+    if (state.leader === node) state.leader = undefined
   }
 
   #judge(state: Committed, event: TraceEvent): void {

@@ -30,6 +30,8 @@ export const PROMISE_EVENTS: readonly EventType[] = [
   'log.open',
   'log.truncate',
   'replica.leader',
+  'replica.follower',
+  'node.down',
   'broker.state',
 ]
 
@@ -54,6 +56,8 @@ interface PartitionState {
   /** The leader of `ledEpoch` was judged, as it served. */
   judged: boolean
 }
+
+const UNCLEAN_ELECTION = 'unclean leader election'
 
 const NO_TOPIC: TopicPromises = {
   partitions: 1,
@@ -120,6 +124,12 @@ export class PromiseKeeper {
         break
       case 'broker.state':
         if (event.data.to === 'RUNNING') this.#serves(event.node, event.seq)
+        break
+      case 'replica.follower':
+        this.#ends(this.#state(event.data.partition), event.node)
+        break
+      case 'node.down':
+        for (const state of this.#partitions.values()) this.#ends(state, event.node)
         break
       default:
         break
@@ -208,9 +218,14 @@ export class PromiseKeeper {
   }
 
   #decided(event: EventOf<'controller.partition'>): void {
-    const state = this.#partitions.get(event.data.partition)
+    const { partition, isr, leader } = event.data
+    const decision = this.elections.decision(partition)
+    if (decision?.electedAt === event.seq && decision.kind === 'unclean' && decision.uncleanAllowed) {
+      // From here on nobody else can be elected, whether this leader ever takes up its role or not.
+      this.#state(partition).pardon = { seq: event.seq, epoch: decision.leaderEpoch, reason: UNCLEAN_ELECTION }
+    }
+    const state = this.#partitions.get(partition)
     if (state === undefined || state.damaged.size === 0) return
-    const { isr, leader } = event.data
     for (const [node, damage] of state.damaged) {
       if (!isr.some((id) => nodeName(id) === node)) damage.dropped = true
       // Back in sync with another leader: it holds again what it must.
@@ -223,7 +238,7 @@ export class PromiseKeeper {
   #leads(event: EventOf<'replica.leader'>): void {
     const { partition, leaderEpoch } = event.data
     const state = this.#state(partition)
-    if (leaderEpoch < state.ledEpoch || (leaderEpoch === state.ledEpoch && state.judged)) return
+    if (leaderEpoch < state.ledEpoch) return // a deposed leader that has not heard
     state.leader = event.node
     state.ledEpoch = leaderEpoch
     state.judged = false
@@ -234,6 +249,10 @@ export class PromiseKeeper {
     for (const [partition, state] of this.#partitions) {
       if (state.leader === node && !state.judged) this.#judge(partition, state, seq)
     }
+  }
+
+  #ends(state: PartitionState, node: NodeName): void {
+    if (state.leader === node) state.leader = undefined
   }
 
   #judge(partition: string, state: PartitionState, seq: number): void {
@@ -252,7 +271,7 @@ export class PromiseKeeper {
     const isTold = decision.leaderEpoch >= epoch
     const candidates = (isTold ? decision.candidates : [...decision.isr, ...decision.elr]).map(nodeName)
     const kind = isTold ? decision.kind : candidates.includes(leader) ? 'clean' : 'unclean'
-    if (kind === 'unclean') return decision.uncleanAllowed ? 'unclean leader election' : undefined
+    if (kind === 'unclean') return decision.uncleanAllowed && !isTold ? UNCLEAN_ELECTION : undefined
     if (!this.#isDamaged(partition, leader)) return undefined
     if (kind === 'last-known') return `accepted data lost on ${leader}, the last known leader (KIP-966)`
     if (!candidates.every((node) => this.#isDamaged(partition, node))) return undefined

@@ -18,6 +18,7 @@ import type { PromiseKeeper } from './promises.js'
 interface Holders {
   readonly ids: (string | undefined)[]
   readonly seqs: number[]
+  /** -1 while it was only acknowledged: answers can come long after. */
   readonly epochs: Epoch[]
   /** Only acknowledged with acks=1 so far: nobody read it, and it may go. */
   readonly isWeak: boolean[]
@@ -113,9 +114,11 @@ export class Reads implements Oracle {
       this.positions.checks++
       if (offset !== position.next) this.#moves(position, offset, event)
       position.next = offset + 1
-      const id = ids[i]
-      if (id !== undefined && id !== '')
+      const id = ids[i] ?? ''
+      // Records of no workload say nothing, unless one of a workload was known to be there.
+      if (id !== '' || holders.ids[offset] !== undefined) {
         this.#holds(holders, partition, offset, id, leaderEpochs[i] ?? -1, false, event)
+      }
     }
     position.seq = event.seq
   }
@@ -197,12 +200,12 @@ export class Reads implements Oracle {
     const subject = `${partition}@${offset}`
     const before = holders.seqs[offset] as number
     const isAcksOne = isWeak || holders.isWeak[offset] === true
-    const message = `${subject} is ${holders.ids[offset]} for one and ${id} for another`
+    const message = `${subject} is ${holders.ids[offset] || 'no record of a client'} for one and ${id || 'none'} for another`
     // Either may be the one that an election took away: a deposed leader's clients can be late.
     const excuse = isAcksOne
       ? 'acks=1'
-      : (this.#promises.excuse(partition, before, knownEpoch(holders.epochs[offset])) ??
-        this.#promises.excuse(partition, event.seq, knownEpoch(epoch)))
+      : (this.#promises.excuse(partition, before, holders.epochs[offset] as Epoch) ??
+        this.#promises.excuse(partition, event.seq, epoch))
     this.offsets.add(subject, message, event.time, [before, event.seq], excuse)
   }
 
@@ -214,9 +217,4 @@ export class Reads implements Oracle {
     }
     return holders
   }
-}
-
-/** Not knowing the epoch excuses nothing here. */
-function knownEpoch(epoch: Epoch | undefined): Epoch {
-  return epoch === undefined || epoch < 0 ? Infinity : epoch
 }

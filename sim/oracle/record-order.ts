@@ -66,8 +66,8 @@ export class RecordOrder {
         const id = value === null ? undefined : recordId(value, state)
         if (id === undefined || id.client.seen.get(id.number) !== entry.baseOffset + offsetDelta) continue
         id.client.seen.delete(id.number)
-        const last = id.client.last.get(entry.batch.producerId)
-        if (last !== undefined && last >= id.number) id.client.last.set(entry.batch.producerId, id.number - 1)
+        // What came before it is not known any more: the next one begins the order anew.
+        id.client.last.delete(entry.batch.producerId)
       }
     }
   }

@@ -65,13 +65,19 @@ export function describeValue(value: MeasureValue): string {
 }
 
 function same(value: MeasureValue, wanted: MeasureValue): boolean {
-  if (!Array.isArray(value) && !Array.isArray(wanted)) return String(value) === String(wanted)
-  const sorted = (list: MeasureValue): string => [list].flat().map(String).sort(byCodeUnit).join(' ')
-  return sorted(value) === sorted(wanted)
+  const left = listOf(value)
+  const right = listOf(wanted)
+  return left.length === right.length && left.every((item) => count(left, item) === count(right, item))
 }
 
-function byCodeUnit(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
+function listOf(value: MeasureValue): readonly string[] {
+  return typeof value === 'object' ? value : [String(value)]
+}
+
+function count(list: readonly string[], item: string): number {
+  let found = 0
+  for (const other of list) if (other === item) found++
+  return found
 }
 
 function checkOracles(given: readonly string[], path: readonly PropertyKey[], problems: ScenarioProblem[]): void {

@@ -115,6 +115,7 @@ export class MetadataLoader {
       this.#timestamp = batch.appendTimestamp
     }
     if (delta === undefined) return
+    if (batches.length > 1) image = shared(image)
     if (batches.length > 1 && this.#publishers.length > 0) delta = deltaOf(before, batches)
     this.#publish(delta, image, this.#manifest('log', bytes))
   }
@@ -123,7 +124,7 @@ export class MetadataLoader {
     const { endOffset, epoch, records } = snapshot
     const lastOffset = endOffset - 1
     // The image is made from nothing so that its order is the snapshot's, whatever this node knew before.
-    const image = replayAll(new MetadataDelta(EMPTY_IMAGE), records, lastOffset, epoch).apply(lastOffset, epoch)
+    const image = shared(replayAll(new MetadataDelta(EMPTY_IMAGE), records, lastOffset, epoch).apply(lastOffset, epoch))
     const delta = replayAll(new MetadataDelta(this.#image), records, lastOffset, epoch)
     delta.finishSnapshot()
     this.#transaction = 'none'
@@ -232,7 +233,7 @@ export class MetadataLoader {
     this.#transaction = 'none'
     this.#pendingDelta = undefined
     this.#pendingBytes = 0
-    this.#publish(delta, delta.apply(this.#lastOffset, this.#lastEpoch), this.#manifest('log', bytes))
+    this.#publish(delta, shared(delta.apply(this.#lastOffset, this.#lastEpoch)), this.#manifest('log', bytes))
   }
 }
 
@@ -295,6 +296,31 @@ function applyBatch(base: MetadataImage, batch: MetadataBatch): Application {
   if (recent.length === RECENT_MAX) recent.shift()
   recent.push(made)
   return made
+}
+
+/** The latest images that were made otherwise than by applying one batch, newest last. */
+const sources: MetadataImage[] = []
+
+/**
+ * An equal image that another node came to, if there is one: from the same image on, nodes share what they apply. A node that
+ * reads a snapshot, or catches up after the others, has objects of its own until then.
+ */
+function shared(image: MetadataImage): MetadataImage {
+  const images = [...recent.map((application) => application.image), ...sources]
+  for (const known of images) {
+    // There is seldom another one of this offset: what costs is seldom done.
+    if (known === image || known.offset !== image.offset || known.epoch !== image.epoch) continue
+    if (contentOf(known) === contentOf(image)) return known
+  }
+  if (images.includes(image)) return image
+  if (sources.length === RECENT_MAX) sources.shift()
+  sources.push(image)
+  return image
+}
+
+/** All that an image holds, in its order. */
+function contentOf(image: MetadataImage): string {
+  return JSON.stringify(image, (_, value: unknown) => (value instanceof Map ? [...value] : value))
 }
 
 const sizes = new WeakMap<readonly MetadataRecord[], Bytes>()
