@@ -35,7 +35,12 @@ export interface BatchView {
   readonly sizeInBytes: Bytes
   readonly maxTimestamp: Millis
   /** Decoded when first asked for. */
-  records(): readonly { readonly offsetDelta: number; readonly value: Uint8Array | null }[]
+  records(): readonly {
+    readonly offsetDelta: number
+    readonly timestamp: Millis
+    readonly key: Uint8Array | null
+    readonly value: Uint8Array | null
+  }[]
 }
 
 export interface Events {
@@ -110,6 +115,24 @@ export interface Events {
   /** A batch that did not check: found in `recovery`, `fetch` or `append`. */
   'log.corrupt': { partition: string; offset: Offset; position: Bytes; found: Reason }
   'log.deleted': { partition: string }
+  /** A whole segment went away by retention; records in [baseOffset, nextOffset). */
+  'log.segment-deleted': {
+    partition: string
+    baseOffset: Offset
+    nextOffset: Offset
+    largestTimestamp: Millis
+    bytes: Bytes
+    reason: 'retention-time' | 'retention-size' | 'log-start'
+  }
+  /** The cleaner compacted [from, to): `batches` is all that the segments of that range hold now. */
+  'log.cleaned': {
+    partition: string
+    from: Offset
+    to: Offset
+    bytesBefore: Bytes
+    bytesAfter: Bytes
+    batches: readonly BatchView[]
+  }
 
   // ── replicas (broker) ─────────────────────────────────────────────────────────────────────────────────────────────
   'replica.leader': {
@@ -151,6 +174,74 @@ export interface Events {
     isolation: 'uncommitted' | 'committed'
     leaderEpoch: Epoch
   }
+
+  /** The last stable offset: below it no transaction is open. */
+  'lso.advance': { partition: string; from: Offset; to: Offset }
+
+  // ── groups (broker/group) ─────────────────────────────────────────────────────────────────────────────────────────
+  /** A coordinator took over a partition of `__consumer_offsets` and has loaded it, or gave it up. */
+  'group.loaded': { partition: string; groups: number; offsets: number }
+  'group.unloaded': { partition: string }
+  /** `from` and `to` are Kafka's names of the group's states; `generation` is the group's epoch under KIP-848. */
+  'group.state': {
+    group: string
+    protocol: 'classic' | 'consumer'
+    from: string
+    to: string
+    generation: number
+    members: number
+    reason: Reason
+  }
+  'group.member': {
+    group: string
+    member: string
+    /** group.instance.id, or empty. */
+    instance: string
+    change: 'joined' | 'left' | 'expired' | 'replaced' | 'fenced'
+    generation: number
+  }
+  /** An offset was committed: its record is below the high watermark. `producerId` -1 outside transactions. */
+  'group.offset': {
+    group: string
+    partition: string
+    offset: Offset
+    leaderEpoch: Epoch
+    member: string
+    generation: number
+    producerId: number
+  }
+  'group.offset-removed': {
+    group: string
+    partition: string
+    offset: Offset
+    reason: 'expired' | 'deleted' | 'topic-deleted'
+  }
+
+  // ── transactions (broker/txn) ─────────────────────────────────────────────────────────────────────────────────────
+  'txn.loaded': { partition: string; transactions: number }
+  'txn.unloaded': { partition: string }
+  /** The coordinator's state is committed to `__transaction_state`. States are Kafka's: `Empty`, `Ongoing`, `PrepareCommit`, … */
+  'txn.state': {
+    transactionalId: string
+    producerId: number
+    producerEpoch: number
+    from: string
+    to: string
+    partitions: readonly string[]
+    reason: Reason
+  }
+  /** A leader wrote the marker of a transaction at `offset`. */
+  'txn.marker': {
+    partition: string
+    producerId: number
+    producerEpoch: number
+    coordinatorEpoch: Epoch
+    committed: boolean
+    offset: Offset
+  }
+
+  // ── authorisation (broker) ────────────────────────────────────────────────────────────────────────────────────────
+  'acl.denied': { principal: string; operation: string; resource: string; api: string }
 
   // ── brokers (broker) ──────────────────────────────────────────────────────────────────────────────────────────────
   /** A broker's lifecycle, under Kafka's names of `BrokerState`; `brokerEpoch` is -1 before the first registration. */
@@ -234,6 +325,48 @@ export interface Events {
     reason: 'assigned' | 'seek' | 'reset' | 'truncated'
   }
   'consume.failed': { partition: string; error: string }
+  /** The consumer's place in its group: `generation` is the member epoch under KIP-848. */
+  'consumer.member': { group: string; member: string; from: string; to: string; generation: number; reason: Reason }
+  /** The group gave these partitions; `owned` is all that the consumer owns from now on. Sorted. */
+  'consumer.assigned': {
+    group: string
+    member: string
+    generation: number
+    partitions: readonly string[]
+    owned: readonly string[]
+  }
+  /** Taken away in order (`revoked`) or found to be somebody else's already (`lost`). Sorted. */
+  'consumer.revoked': {
+    group: string
+    member: string
+    generation: number
+    partitions: readonly string[]
+    how: 'revoked' | 'lost'
+  }
+  /** One commit of offsets was asked for, and answered; `partitions` and `offsets` are parallel. `id` counts a client's commits. */
+  'consumer.commit': {
+    id: number
+    group: string
+    how: 'auto' | 'sync' | 'async'
+    partitions: readonly string[]
+    offsets: readonly Offset[]
+  }
+  'consumer.committed': { id: number; group: string; outcome: string }
+  /** The application is done with records that a poll gave it: their effect is made. Parallel arrays. */
+  'consume.processed': { partition: string; offsets: readonly Offset[]; ids: readonly RecordId[] }
+  /** `txn` counts a producer's transactions; records invoked until the transaction ends are part of it. */
+  'txn.begin': { transactionalId: string; txn: number }
+  /** Offsets were handed to the transaction; parallel arrays. */
+  'txn.offsets': {
+    transactionalId: string
+    txn: number
+    group: string
+    partitions: readonly string[]
+    offsets: readonly Offset[]
+  }
+  'txn.ending': { transactionalId: string; txn: number; commit: boolean }
+  /** `outcome` is `committed`, `aborted` or Kafka's error name; not `certain`: it may have been committed all the same. */
+  'txn.ended': { transactionalId: string; txn: number; outcome: string; certain: boolean }
   /** An operation of an admin client: `create-topic orders`, with its outcome `ok` or Kafka's error name. */
   'admin.invoked': { id: number; operation: string }
   'admin.completed': { id: number; operation: string; outcome: string }
@@ -300,6 +433,8 @@ export const HASHED_FIELDS: Hashed = {
   'log.flush': ['partition', 'upTo'],
   'log.corrupt': ['partition', 'offset', 'position', 'found'],
   'log.deleted': ['partition'],
+  'log.segment-deleted': ['partition', 'baseOffset', 'nextOffset', 'largestTimestamp', 'reason'],
+  'log.cleaned': ['partition', 'from', 'to', 'bytesBefore', 'bytesAfter'],
   'replica.leader': ['partition', 'leaderEpoch', 'partitionEpoch', 'startOffset', 'isr', 'replicas', 'minIsr'],
   'replica.follower': ['partition', 'leaderEpoch', 'partitionEpoch', 'leader', 'logEnd'],
   'replica.stopped': ['partition', 'deleted'],
@@ -311,6 +446,18 @@ export const HASHED_FIELDS: Hashed = {
   'isr.rejected': ['partition', 'leaderEpoch', 'error'],
   'fetch.diverging': ['partition', 'epoch', 'endOffset', 'leader'],
   'fetch.served': ['partition', 'to', 'from', 'upTo', 'bound', 'isolation', 'leaderEpoch'],
+  'lso.advance': ['partition', 'from', 'to'],
+  'group.loaded': ['partition', 'groups', 'offsets'],
+  'group.unloaded': ['partition'],
+  'group.state': ['group', 'protocol', 'from', 'to', 'generation', 'members', 'reason'],
+  'group.member': ['group', 'member', 'instance', 'change', 'generation'],
+  'group.offset': ['group', 'partition', 'offset', 'leaderEpoch', 'member', 'generation', 'producerId'],
+  'group.offset-removed': ['group', 'partition', 'offset', 'reason'],
+  'txn.loaded': ['partition', 'transactions'],
+  'txn.unloaded': ['partition'],
+  'txn.state': ['transactionalId', 'producerId', 'producerEpoch', 'from', 'to', 'partitions', 'reason'],
+  'txn.marker': ['partition', 'producerId', 'producerEpoch', 'coordinatorEpoch', 'committed', 'offset'],
+  'acl.denied': ['principal', 'operation', 'resource', 'api'],
   'broker.state': ['from', 'to', 'brokerEpoch', 'reason'],
   'quorum.state': ['from', 'to', 'epoch', 'leader', 'reason'],
   'quorum.vote': ['epoch', 'candidate', 'granted', 'preVote', 'reason'],
@@ -343,6 +490,16 @@ export const HASHED_FIELDS: Hashed = {
   'consume.polled': ['partition', 'offsets', 'ids', 'leaderEpochs'],
   'consume.position': ['partition', 'from', 'to', 'reason'],
   'consume.failed': ['partition', 'error'],
+  'consumer.member': ['group', 'member', 'from', 'to', 'generation', 'reason'],
+  'consumer.assigned': ['group', 'member', 'generation', 'partitions', 'owned'],
+  'consumer.revoked': ['group', 'member', 'generation', 'partitions', 'how'],
+  'consumer.commit': ['id', 'group', 'how', 'partitions', 'offsets'],
+  'consumer.committed': ['id', 'group', 'outcome'],
+  'consume.processed': ['partition', 'offsets', 'ids'],
+  'txn.begin': ['transactionalId', 'txn'],
+  'txn.offsets': ['transactionalId', 'txn', 'group', 'partitions', 'offsets'],
+  'txn.ending': ['transactionalId', 'txn', 'commit'],
+  'txn.ended': ['transactionalId', 'txn', 'outcome', 'certain'],
   'admin.invoked': ['id', 'operation'],
   'admin.completed': ['id', 'operation', 'outcome'],
   'fault.start': ['step', 'kind', 'targets', 'text'],

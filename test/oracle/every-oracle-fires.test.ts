@@ -152,7 +152,7 @@ function batchOf(offset: number, number: number, epoch: number): BatchView {
     count: 1,
     sizeInBytes: 100,
     maxTimestamp: 0,
-    records: () => [{ offsetDelta: 0, value: new TextEncoder().encode(`p1/${number}`) }],
+    records: () => [{ offsetDelta: 0, timestamp: 0, key: null, value: new TextEncoder().encode(`p1/${number}`) }],
   }
 }
 

@@ -320,6 +320,6 @@ export function batchOf(
     count: ids.length,
     sizeInBytes: 100,
     maxTimestamp: 0,
-    records: () => values.map((value, offsetDelta) => ({ offsetDelta, value })),
+    records: () => values.map((value, offsetDelta) => ({ offsetDelta, timestamp: 0, key: null, value })),
   }
 }
