@@ -12,6 +12,7 @@ import type { Promises } from './oracle.js'
 
 export const ELECTION_EVENTS: readonly EventType[] = [
   'controller.partition',
+  'controller.broker',
   'controller.config',
   'operation.start',
   'isr.proposed',
@@ -61,6 +62,8 @@ export class Elections {
   /** Node → how its process ended last, and the event by which it came back after an unclean end. */
   readonly #ends = new Map<NodeName, string>()
   readonly #uncleanStarts = new Map<NodeName, number>()
+  /** Node → the event by which it was registered last. */
+  readonly #registrations = new Map<NodeName, number>()
   /** The last event told again what had been told. */
   repeated = false
   /** The last event contradicts what was told with the same partition epoch. */
@@ -84,6 +87,9 @@ export class Elections {
         break
       case 'node.start':
         if ((this.#ends.get(event.node) ?? 'stop') !== 'stop') this.#uncleanStarts.set(event.node, event.seq)
+        break
+      case 'controller.broker':
+        if (event.data.change === 'registered') this.#registrations.set(nodeName(event.data.broker), event.seq)
         break
       case 'isr.proposed': {
         const state = this.#partitions.get(event.data.partition)
@@ -165,7 +171,11 @@ export class Elections {
     // It joins the ISR by the very change that makes it leader: the end of a reassignment.
     if (proposed.includes(leader)) return 'clean'
     // The last of them may be dropped, for its unclean restart, by the very change that elects.
-    const areDropped = candidates.every((id) => (this.#uncleanStarts.get(nodeName(id)) ?? 0) > last.seq)
+    const areDropped = candidates.every((id) => this.#returnsFromUncleanEnd(nodeName(id)))
     return areDropped && leader === last.lastLeader ? 'last-known' : 'unclean'
+  }
+  /** It came back from an unclean end, and the controller has not registered it since. */
+  #returnsFromUncleanEnd(node: NodeName): boolean {
+    return (this.#uncleanStarts.get(node) ?? 0) > (this.#registrations.get(node) ?? 0)
   }
 }
