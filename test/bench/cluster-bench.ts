@@ -13,7 +13,7 @@ import { Engine } from '../../sim/kernel/engine.js'
 import type { Env, Program } from '../../sim/kernel/env.js'
 import { readYaml } from '../../sim/scenario/load.js'
 import { runScenario } from '../../sim/scenario/run.js'
-import { cpuSeconds, median, type Figure } from './measure.js'
+import { busySeconds, median, type Figure } from './measure.js'
 
 const EMPTY = { config: {}, nodes: {}, racks: {}, topics: {}, features: {}, network: {} }
 const SECOND = 1_000_000
@@ -65,7 +65,7 @@ export function steadyBench(): Figure[] {
   cluster.engine.trace.watch(['request.send', 'response.send'], () => messages++)
   const value = median(7, () => {
     messages = 0
-    const seconds = cpuSeconds(() => cluster.engine.run(cluster.engine.now + 2 * SECOND))
+    const seconds = busySeconds(() => cluster.engine.run(cluster.engine.now + 2 * SECOND))
     return messages / seconds
   })
   return [{ name: 'requests and responses, steady, RF 3, acks=all', value, unit: 'messages/s' }]
@@ -74,10 +74,10 @@ export function steadyBench(): Figure[] {
 export function scenarioBench(root: string): Figure[] {
   const file = join(root, 'scenarios/replication/leader-crash-acks-all.yaml')
   const scenario = readYaml(readFileSync(file, 'utf8'), file)
-  const seeds = 10
+  const seeds = 20
   let simulated = 0
   const seconds = median(5, () =>
-    cpuSeconds(() => {
+    busySeconds(() => {
       simulated = 0
       for (let seed = 1; seed <= seeds; seed++) simulated += runScenario(scenario, { seed }).endedAt / SECOND
     }),
@@ -91,7 +91,7 @@ export function scenarioBench(root: string): Figure[] {
 export function idleBench(): Figure[] {
   const cost = (brokers: number): number => {
     const cluster = started(brokers, {})
-    return median(5, () => (cpuSeconds(() => cluster.engine.run(cluster.engine.now + 20 * SECOND)) / 20) * 1_000)
+    return median(5, () => (busySeconds(() => cluster.engine.run(cluster.engine.now + 20 * SECOND)) / 20) * 1_000)
   }
   const few = cost(3)
   const many = cost(30)

@@ -8,7 +8,7 @@ import { LOG_SETTINGS } from '../../sim/log/log-config.js'
 import { PartitionLog } from '../../sim/log/partition-log.js'
 import { RecordBatch } from '../../sim/wire/record-batch.js'
 import { World } from '../../sim/world/world.js'
-import { cpuSeconds, median, type Figure } from './measure.js'
+import { busySeconds, median, type Figure } from './measure.js'
 
 const BATCHES = 20_000
 const MEGABYTE = 1_000_000
@@ -39,14 +39,14 @@ export function logBench(): Figure[] {
   const batches = Array.from({ length: BATCHES }, records)
   const bytes = batches.reduce((sum, batch) => sum + batch.sizeInBytes, 0)
   const append = median(5, () => {
-    const seconds = cpuSeconds(() => {
+    const seconds = busySeconds(() => {
       for (const batch of batches) log.appendAsLeader([batch], 0, { origin: 'client' })
     })
     return bytes / MEGABYTE / seconds
   })
   const read = median(5, () => {
     let total = 0
-    const seconds = cpuSeconds(() => {
+    const seconds = busySeconds(() => {
       let offset = log.logStartOffset
       while (offset < log.logEndOffset) {
         const result = log.read(offset, 1_048_576, log.logEndOffset, true)
