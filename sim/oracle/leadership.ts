@@ -2,8 +2,8 @@
  * `one-leader-per-epoch`, `one-quorum-leader-per-epoch`, `epochs-monotonic`, `elections-as-configured`.
  *
  * No two replicas lead a partition in the same leader epoch, nor two voters the quorum; epochs of partitions, replicas, logs and quorum
- * never go back, and no partition epoch is given to two decisions; no leader comes from outside ISR and ELR unless unclean
- * election is configured or asked for, or nobody else was left but the last known leader (KIP-966).
+ * never go back, and no partition epoch is given to two decisions; every leader is in its ISR, and none comes from outside ISR and ELR
+ * unless unclean election is configured or asked for, or nobody else was left but the last known leader (KIP-966).
  */
 
 import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
@@ -132,7 +132,7 @@ export class Leadership implements Oracle {
   }
 
   #decides(event: EventOf<'controller.partition'>): void {
-    const { partition, leader, leaderEpoch, partitionEpoch } = event.data
+    const { partition, leader, leaderEpoch, partitionEpoch, isr } = event.data
     this.epochs.checks++
     this.elections.checks++
     if (this.#elections.repeated) return
@@ -147,6 +147,11 @@ export class Leadership implements Oracle {
         [last.seq, event.seq],
         this.#promises.excuseQuorum(),
       )
+    }
+    if (leader >= 0 && !isr.includes(leader)) {
+      const members = isr.map(nodeName).join(' ') || 'nobody'
+      const message = `${partition}: ${nodeName(leader)} was made leader of an ISR that it is not in (${members})`
+      this.elections.add(partition, message, event.time, [last?.seq ?? 0, event.seq])
     }
     const decision = this.#elections.decision(partition)
     if (decision === undefined) return

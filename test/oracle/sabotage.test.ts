@@ -5,11 +5,14 @@
 
 import { describe, expect, it } from 'vitest'
 import { Partition } from '../../sim/broker/partition.js'
+import { Replica } from '../../sim/broker/replica.js'
 import { CompletedFetch } from '../../sim/client/completed-fetch.js'
 import { Idempotence } from '../../sim/client/idempotence.js'
 import { RecordAccumulator } from '../../sim/client/record-accumulator.js'
+import { PartitionChangeBuilder } from '../../sim/controller/partition-change-builder.js'
 import { EpochElection } from '../../sim/kraft/epoch-election.js'
 import { MetadataLoader } from '../../sim/kraft/metadata/metadata-loader.js'
+import type { MetadataBatch } from '../../sim/kraft/metadata/records.js'
 import { PartitionLog } from '../../sim/log/partition-log.js'
 import { ProducerStateManager } from '../../sim/log/producer-state-manager.js'
 import { ORACLE_NAMES } from '../../sim/oracle/oracles.js'
@@ -41,7 +44,16 @@ const LOST_ANSWER = story('{ drop: { response: Produce, from: b1, times: 1 }, at
 })
 const CONTROLLERS_APART = story('{ partition: [[c1], [c2], [c3]], at: 1s, for: 15s }')
 const FOLLOWER_BEHIND = story('{ isolate: b3, at: 0.5s, for: 30s }, { kill: b1, at: 14s, for: 40s }')
+/** Answers under way for so long that appends go on meanwhile. */
+const LONG_WAYS = BUSY.replace(
+  'clients:',
+  `  network: { latency: 5ms }
+clients:
+  p2: { produce: orders, acks: all, every: 3ms, count: 1000 }
+  p3: { produce: orders, acks: all, every: 2ms, count: 1000 }`,
+)
 const STORIES = {
+  LONG_WAYS,
   QUIET,
   CUT_OFF_AND_KILLED,
   BUSY,
@@ -50,6 +62,10 @@ const STORIES = {
   LOST_ANSWER,
   CONTROLLERS_APART,
   FOLLOWER_BEHIND,
+}
+
+function withoutPartitionChanges<B extends MetadataBatch>(batch: B): B {
+  return { ...batch, records: batch.records.filter((record) => record.type !== 'PartitionChangeRecord') }
 }
 
 function expectViolated(reports: Reports, name: string): void {
@@ -201,6 +217,78 @@ describe('a broken cluster is found out', () => {
       () => run(LEADER_KILLED),
     )
     expectViolated(reports, 'epochs-monotonic')
+  })
+
+  it('a follower counted for more than it has', () => {
+    const reports = sabotaged(
+      Replica,
+      'updateFetchState',
+      (original) =>
+        function (this: Replica, offset, logStart, now, leaderEnd, brokerEpoch) {
+          original.call(this, offset, logStart, now, leaderEnd, brokerEpoch)
+          this.logEndOffset = leaderEnd
+        },
+      () => run(LONG_WAYS),
+    )
+    expectViolated(reports, 'isr-has-committed')
+  })
+
+  it('a leader that does not see where logs part', () => {
+    const reports = sabotaged(
+      PartitionLog,
+      'endOffsetForEpoch',
+      (original) =>
+        function (this: PartitionLog, epoch) {
+          return this.partition === 'orders-0' ? { epoch, endOffset: this.logEndOffset } : original.call(this, epoch)
+        },
+      () => run(ACKS_1),
+    )
+    expectViolated(reports, 'log-matching')
+  })
+
+  it('a high watermark that goes back', () => {
+    let moves = 0
+    const reports = sabotaged(
+      PartitionLog,
+      'setHighWatermark',
+      (original) =>
+        function (this: PartitionLog, offset) {
+          const isBack = this.partition === 'orders-0' && ++moves % 7 === 0 && offset > 50
+          return original.call(this, isBack ? offset - 3 : offset)
+        },
+      () => run(LONG_WAYS),
+    )
+    expectViolated(reports, 'high-watermark-monotonic')
+  })
+
+  it('a replay that skips one record', () => {
+    const loaders: MetadataLoader[] = []
+    const reports = sabotaged(
+      MetadataLoader,
+      'handleCommit',
+      (original) =>
+        function (this: MetadataLoader, batches) {
+          if (!loaders.includes(this)) loaders.push(this)
+          if (this !== loaders[1]) original.call(this, batches)
+          else original.call(this, batches.map(withoutPartitionChanges))
+        },
+      () => run(LEADER_KILLED),
+    )
+    expectViolated(reports, 'metadata-consistent')
+  })
+
+  it('a leader that is not in the ISR', () => {
+    const reports = sabotaged(
+      PartitionChangeBuilder,
+      'electLeader',
+      (original) =>
+        function (this: PartitionChangeBuilder) {
+          const elected = original.call(this)
+          return elected.leader < 0 ? elected : { ...elected, leader: 3 }
+        },
+      () => run(FOLLOWER_BEHIND.replace('min.insync.replicas: 2', 'replica.lag.time.max.ms: 5000')),
+    )
+    expectViolated(reports, 'elections-as-configured')
   })
 
   it('followers that are never heard', () => {
