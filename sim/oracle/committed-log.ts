@@ -359,7 +359,7 @@ export class CommittedLog implements Oracle {
       const entry = log.entries[at] as Entry
       if (entry.baseOffset >= to) break
       state.entries.push(entry)
-      if (!isQuorum) this.order.committed(state.partition, entry, log.logStart, event)
+      if (!isQuorum) this.order.committed(log, entry, event)
     }
     state.end = to
     state.seq = event.seq

@@ -35,6 +35,8 @@ export class ReplicaLog {
   exists = false
   /** Sequence of the event by which it was opened last; 0 before. */
   openedAt = 0
+  /** Its end when it was opened last: of the producers before it, only their last batches are remembered. */
+  openedEnd: Offset = 0
   /** Sequence of the last event that took records off its end; 0 when none did. */
   cutAt = 0
   /** A batch was appended below the log end: what is at fault, until it is judged. */
@@ -239,6 +241,7 @@ function open(log: ReplicaLog, event: EventOf<'log.open'>): void {
   if (logEnd < log.logEnd) truncate(log, logEnd, event.seq)
   log.logStart = logStart
   log.logEnd = logEnd
+  log.openedEnd = logEnd
 }
 
 function clear(log: ReplicaLog, seq: number): void {

@@ -4,12 +4,16 @@
  * An idempotent producer's records stand in the log at most once and, within one producer id, in the order in which they were sent. For
  * other producers the same is counted and reported as what idempotence would have prevented. Offsets of committed batches
  * follow on one another without a gap. What an election took out of the committed log is forgotten: it may be sent again.
+ *
+ * One duplicate Kafka does not exclude: snapshots of producer state hold the last batch of each producer (`ProducerStateEntry`), so a
+ * leader that was restarted does not know the retry of an earlier one; it answers OUT_OF_ORDER_SEQUENCE_NUMBER, and the producer
+ * sends it again with a new epoch (KIP-360). That is told as a loss; within one producer epoch there is no excuse.
  */
 
 import type { TraceEvent } from '../kernel/events.js'
 import type { Offset } from '../kernel/units.js'
 import { Findings } from './findings.js'
-import type { Entry } from './log-model.js'
+import type { Entry, ReplicaLog } from './log-model.js'
 
 interface Client {
   readonly name: string
@@ -36,11 +40,12 @@ export class RecordOrder {
     this.#partitions.delete(partition)
   }
 
-  /** A batch became part of the committed log, in order; nothing below `logStart` is asked for. */
-  committed(partition: string, entry: Entry, logStart: Offset, event: TraceEvent): void {
+  /** A batch of `log` became part of the committed log, in order; nothing below its start is asked for. */
+  committed(log: ReplicaLog, entry: Entry, event: TraceEvent): void {
+    const { partition } = log
     const state = this.#state(partition, entry)
     this.dense.checks++
-    const expected = Math.max(state.nextOffset, logStart)
+    const expected = Math.max(state.nextOffset, log.logStart)
     if (entry.baseOffset > expected) {
       const message = `${partition}: no record at offsets ${expected} to ${entry.baseOffset - 1}`
       this.dense.add(`${partition}@${expected}`, message, event.time, [entry.seq, event.seq])
@@ -51,7 +56,7 @@ export class RecordOrder {
     for (let i = 0; i < records.length; i++) {
       const { offsetDelta, value } = records[i] as (typeof records)[number]
       const id = value === null ? undefined : recordId(value, state)
-      if (id !== undefined) this.#record(partition, id, entry, entry.baseOffset + offsetDelta, event)
+      if (id !== undefined) this.#record(log, id, entry, entry.baseOffset + offsetDelta, event)
     }
   }
 
@@ -81,7 +86,8 @@ export class RecordOrder {
     return state
   }
 
-  #record(partition: string, id: Id, entry: Entry, offset: Offset, event: TraceEvent): void {
+  #record(log: ReplicaLog, id: Id, entry: Entry, offset: Offset, event: TraceEvent): void {
+    const { partition } = log
     const { client, number } = id
     const { producerId } = entry.batch
     this.duplicates.checks++
@@ -89,7 +95,8 @@ export class RecordOrder {
     if (first !== undefined) {
       const subject = `${partition}@${offset}`
       const message = `${subject} holds ${client.name}/${number} once more, it is at ${first} already`
-      this.duplicates.add(subject, message, event.time, [entry.seq, event.seq], excuse(producerId))
+      const reason = excuse(producerId) ?? excuseForgotten(log, first, entry)
+      this.duplicates.add(subject, message, event.time, [entry.seq, event.seq], reason)
       return
     }
     client.seen.set(number, offset)
@@ -105,6 +112,15 @@ export class RecordOrder {
 
 function excuse(producerId: number): string | undefined {
   return producerId < 0 ? 'enable.idempotence=false' : undefined
+}
+
+/** The leader was restarted after the first copy, and the producer has begun a new epoch since. */
+function excuseForgotten(log: ReplicaLog, first: Offset, again: Entry): string | undefined {
+  const before = log.find(first)?.batch
+  const { producerId, producerEpoch } = again.batch
+  if (before === undefined || first >= log.openedEnd) return undefined
+  if (before.producerId === producerId && before.producerEpoch >= producerEpoch) return undefined
+  return `earlier batches of a producer are forgotten by a restarted leader (${log.node}), which makes it begin a new epoch (KIP-360)`
 }
 
 interface Id {

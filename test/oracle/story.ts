@@ -23,6 +23,7 @@ export interface StoryOptions {
 export interface BatchOptions {
   readonly epoch?: number
   readonly producerId?: number
+  readonly producerEpoch?: number
   readonly isControl?: boolean
 }
 
@@ -184,10 +185,10 @@ export class Story {
   appends(
     leader: NodeName,
     ids: readonly string[],
-    { epoch = 0, producerId = 7, isControl = false }: BatchOptions = {},
+    { epoch = 0, producerId = 7, producerEpoch = 0, isControl = false }: BatchOptions = {},
   ): this {
     const base = this.end(leader)
-    const batch = batchOf(ids, base, epoch, producerId, isControl)
+    const batch = { ...batchOf(ids, base, epoch, producerId, isControl), producerEpoch }
     this.#appended.push({ base, batch })
     return this.#append(leader, batch, 'leader')
   }

@@ -15,6 +15,7 @@ describe('the safe swarm', () => {
     [228, 'nobody is left to be elected'],
     [466, 'the only one left in the ISR lost its disk'],
     [534, 'a retry that is refused until its delivery timeout'],
+    [819, 'a wiped last known leader, elected in the record that empties the ELR'],
   ])('seed %i holds: %s', (seed) => {
     const result = runScenario(safeSwarm(seed), { seed })
     expect(result.failures).toEqual([])
