@@ -46,6 +46,18 @@ program
   )
 
 program
+  .command('explore')
+  .description('play, rewind, look into and break a run by hand')
+  .argument('<run>', 'a scenario file, or a token such as s1-k3f9a-17')
+  .argument('[paths...]', 'where to look for the scenario of a token (default: .samsa/failures, scenarios)')
+  .option('--seed <number>', 'run this seed', wholeNumber)
+  .option('--live', 'go on without an end: a cluster with its workload to play with')
+  .option('--ascii', 'plain characters only')
+  .action(async (run: string, paths: string[], options) =>
+    (await import('./explore-command.js')).exploreCommand(run, paths, options).then(exit),
+  )
+
+program
   .command('list')
   .description('list scenarios; or faults, operations, events, measures, oracles')
   .argument('[paths...]', 'scenario files and folders, or one of: faults, operations, events, measures, oracles')
