@@ -6,12 +6,14 @@
 
 import type { TraceEvent } from '../sim/kernel/events.js'
 import { nodeName } from '../sim/kernel/names.js'
+import { nodesOfSpec } from '../sim/scenario/client-nodes.js'
 import { Row, clip } from './canvas.js'
 import type { Look } from './reporter.js'
 import type { Story } from './timeline-story.js'
 
 const LABEL = 11
 const FAULT_ROWS_MAX = 8
+const CLIENT_ROWS_MAX = 12
 
 interface Scale {
   readonly from: number
@@ -275,7 +277,8 @@ function clientRows({ trace, result }: Story, scale: Scale): [string, Row][] {
     result.failures.filter(({ name }) => name === 'acked-records-survive').flatMap(({ evidence }) => evidence),
   )
   const rows = new Map<string, Row>()
-  for (const name of Object.keys(result.scenario.clients)) {
+  const clients = Object.entries(result.scenario.clients).flatMap(([name, spec]) => nodesOfSpec(name, spec))
+  for (const name of clients.slice(0, CLIENT_ROWS_MAX)) {
     const row = new Row(scale.width)
     row.fill(0, scale.width, '·', 'dim')
     rows.set(name, row)

@@ -7,6 +7,7 @@ import type { ApiName } from '../wire/apis.js'
 import type { IncomingRequestOf } from '../wire/request-server.js'
 import type { BrokerDynamicConfig } from './broker-dynamic-config.js'
 import type { Forwarding } from './forwarding.js'
+import type { GroupCoordinator } from './group/group-coordinator.js'
 import type { MetadataCache } from './metadata-cache.js'
 import type { ProducerIdManager } from './producer-id-manager.js'
 import type { ReplicaManager } from './replica-manager.js'
@@ -23,6 +24,7 @@ export interface ApiContext {
   readonly producerIds: ProducerIdManager
   readonly replicas: ReplicaManager
   readonly logs: LogManager
+  readonly groups: GroupCoordinator
   /** The finalised level of kraft.version, which the quorum keeps in control records. */
   readonly kraftVersion: () => number
 }

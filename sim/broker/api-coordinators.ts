@@ -1,70 +1,72 @@
 /**
  * Coordinators of groups and transactions, and producer ids.
  *
- * FindCoordinator looks its key type up in COORDINATORS; a type without an entry has no coordinator yet and is answered
- * COORDINATOR_NOT_AVAILABLE, as Kafka does while the internal topic is missing, without creating that topic. InitProducerId
+ * FindCoordinator names the leader of the partition of the internal topic that the key hashes to; a topic that is missing is made,
+ * and the client is to ask again (COORDINATOR_NOT_AVAILABLE). Share groups have no coordinator here. InitProducerId
  * without a transactional id gives a new producer id with epoch 0 whatever id the producer had before: an idempotent
  * producer bumps its epoch by itself and asks only once the epochs are used up (KIP-360, `TransactionCoordinator`).
  */
 
-import type { NodeId } from '../kernel/units.js'
 import type { Apis } from '../wire/apis.js'
 import { type ErrorCode, Errors } from '../wire/errors.js'
 import type { ApiContext, ApiHandlers } from './api-context.js'
+import { coordinatorPartition } from './coordinator/internal-topics.js'
+import type { RequestOrigin } from './forwarding.js'
+import { GROUP_METADATA_TOPIC } from './topic-names.js'
 
 /** `CoordinatorType`. */
 export const GROUP_COORDINATOR = 0
 export const TRANSACTION_COORDINATOR = 1
 export const SHARE_COORDINATOR = 2
 
-/** Where the coordinator of a key is: an unfenced broker, or why there is none. */
-export type Coordinator =
-  | { readonly error: typeof Errors.NONE; readonly nodeId: NodeId; readonly host: string; readonly port: number }
-  | { readonly error: ErrorCode }
+/** The internal topic of each type of coordinator. */
+const TOPICS: ReadonlyMap<number, string> = new Map([[GROUP_COORDINATOR, GROUP_METADATA_TOPIC]])
 
-/** One function for each type of coordinator. Groups and transactions register theirs here. */
-export type CoordinatorTable = ReadonlyMap<number, (key: string) => Coordinator>
-
+/** From here on several keys are asked for at once (KIP-699). */
+const BATCHED_VERSION = 4
 const NO_PRODUCER_ID = -1
 const NO_PRODUCER_EPOCH = -1
 
 type Found = Apis['FindCoordinator']['response']['coordinators'][number]
 
-export function coordinatorHandlers(context: ApiContext, coordinators: CoordinatorTable): ApiHandlers {
+export function coordinatorHandlers(context: ApiContext): ApiHandlers {
   return {
     FindCoordinator: (request) => {
-      const { keyType, coordinatorKeys } = request.body
-      const find = coordinators.get(keyType)
-      const found = coordinatorKeys.map((key): Found => {
-        const coordinator = find?.(key) ?? { error: noCoordinator(keyType) }
-        return coordinator.error === Errors.NONE && 'nodeId' in coordinator
-          ? {
-              key,
-              nodeId: coordinator.nodeId,
-              host: coordinator.host,
-              port: coordinator.port,
-              errorCode: 0,
-              errorMessage: '',
-            }
-          : { key, nodeId: -1, host: '', port: -1, errorCode: coordinator.error, errorMessage: '' }
-      })
+      const { key, keyType, coordinatorKeys } = request.body
+      const isBatched = request.version >= BATCHED_VERSION
+      const found = (isBatched ? coordinatorKeys : [key]).map((one) => find(context, request, keyType, one))
+      const [first] = found
       request.respond({
         throttleTimeMs: 0,
-        errorCode: Errors.NONE,
+        errorCode: isBatched ? Errors.NONE : (first?.errorCode ?? Errors.NONE),
         errorMessage: '',
-        nodeId: 0,
-        host: '',
-        port: 0,
-        coordinators: found,
+        nodeId: isBatched ? 0 : (first?.nodeId ?? -1),
+        host: isBatched ? '' : (first?.host ?? ''),
+        port: isBatched ? 0 : (first?.port ?? -1),
+        coordinators: isBatched ? found : [],
       })
     },
     InitProducerId: (request) => request.respond(initProducerId(context, request.body)),
   }
 }
 
-function noCoordinator(keyType: number): ErrorCode {
-  const known = keyType === GROUP_COORDINATOR || keyType === TRANSACTION_COORDINATOR || keyType === SHARE_COORDINATOR
-  return known ? Errors.COORDINATOR_NOT_AVAILABLE : Errors.UNKNOWN_SERVER_ERROR
+function find(context: ApiContext, origin: RequestOrigin, keyType: number, key: string): Found {
+  const none = (errorCode: ErrorCode): Found => ({ key, nodeId: -1, host: '', port: -1, errorCode, errorMessage: '' })
+  const topic = TOPICS.get(keyType)
+  if (topic === undefined) {
+    const isKnown = keyType === TRANSACTION_COORDINATOR || keyType === SHARE_COORDINATOR
+    return none(isKnown ? Errors.COORDINATOR_NOT_AVAILABLE : Errors.INVALID_REQUEST)
+  }
+  const { image } = context.metadata
+  const partitions = image.topicsByName.get(topic)?.partitions
+  if (partitions === undefined) {
+    context.autoCreation.createInternal(topic, origin)
+    return none(Errors.COORDINATOR_NOT_AVAILABLE)
+  }
+  const leader = partitions.get(coordinatorPartition(key, partitions.size))?.leader ?? -1
+  const broker = context.metadata.aliveBroker(leader)
+  if (broker === undefined) return none(Errors.COORDINATOR_NOT_AVAILABLE)
+  return { key, nodeId: leader, host: broker.host, port: broker.port, errorCode: Errors.NONE, errorMessage: '' }
 }
 
 function initProducerId(

@@ -4,7 +4,8 @@
  *   data              → ReplicaManager          Produce, Fetch, ListOffsets, OffsetForLeaderEpoch, DeleteRecords
  *   cluster           → metadata cache          Metadata, DescribeCluster, DescribeTopicPartitions, ApiVersions
  *   this broker       → its own state           DescribeConfigs, DescribeLogDirs
- *   coordinators      → tables of their own     FindCoordinator, InitProducerId
+ *   coordinators      → metadata, producer ids  FindCoordinator, InitProducerId
+ *   groups            → GroupCoordinator        JoinGroup, SyncGroup, Heartbeat, LeaveGroup, OffsetCommit, OffsetFetch, …
  *   everything that changes the cluster → the active controller, in an envelope
  *
  * An API without a line (those of controllers and of raft) is refused by closing the connection, as Kafka's SocketServer does.
@@ -15,13 +16,14 @@ import type { IncomingRequest } from '../wire/request-server.js'
 import { alterConfigHandlers } from './api-alter-configs.js'
 import { configHandlers } from './api-configs.js'
 import type { ApiContext, ApiHandler, ApiHandlers } from './api-context.js'
-import { coordinatorHandlers, type CoordinatorTable } from './api-coordinators.js'
+import { coordinatorHandlers } from './api-coordinators.js'
+import { groupHandlers } from './api-groups.js'
 import { logDirHandlers } from './api-log-dirs.js'
 import { metadataHandlers } from './api-metadata.js'
 import { apiVersionsHandler } from './api-versions.js'
 import type { ForwardableApi } from './forwarding-errors.js'
 
-export function brokerHandlers(context: ApiContext, coordinators: CoordinatorTable): ApiHandlers {
+export function brokerHandlers(context: ApiContext): ApiHandlers {
   const { replicas } = context
   const handlers: ApiHandlers = {
     Produce: (request) => replicas.handleProduce(request),
@@ -33,7 +35,8 @@ export function brokerHandlers(context: ApiContext, coordinators: CoordinatorTab
     ...configHandlers(context),
     ...alterConfigHandlers(context),
     ...logDirHandlers(context),
-    ...coordinatorHandlers(context, coordinators),
+    ...coordinatorHandlers(context),
+    ...groupHandlers(context),
     ApiVersions: apiVersionsHandler(context, () => new Set(Object.keys(handlers) as ApiName[])),
     CreateTopics: forward(context, 'CreateTopics'),
     DeleteTopics: forward(context, 'DeleteTopics'),

@@ -20,6 +20,7 @@ import type { Problem } from '../kernel/errors.js'
 import { QUORUM_SETTINGS } from '../kraft/quorum-config.js'
 import { LOG_BROKER_SETTINGS } from '../log/log-config.js'
 import { isSettingWithoutEffect } from './broker-known-settings.js'
+import { GROUP_SETTINGS } from './group/group-settings.js'
 import { checkReplicationConfig, REPLICATION_SETTINGS } from './replica-config.js'
 
 /** `broker.rack`: any text, null when unset. */
@@ -48,6 +49,7 @@ export const BROKER_SETTINGS = {
   ...LOG_BROKER_SETTINGS,
   ...QUORUM_SETTINGS,
   ...REPLICATION_SETTINGS,
+  ...GROUP_SETTINGS,
   ...SHELL_SETTINGS,
 } satisfies Settings
 

@@ -68,10 +68,10 @@ const NAMES: ReadonlySet<string> = new Set(
     // groups
     `
       group.coordinator.rebalance.protocols group.coordinator.append.linger.ms group.coordinator.threads
-      offsets.load.buffer.size offsets.commit.timeout.ms offsets.topic.num.partitions offsets.topic.segment.bytes
-      offsets.topic.replication.factor offsets.topic.compression.codec offset.metadata.max.bytes
-      offsets.retention.minutes offsets.retention.check.interval.ms group.min.session.timeout.ms
-      group.max.session.timeout.ms group.initial.rebalance.delay.ms group.max.size
+     
+      offsets.topic.compression.codec
+     
+     
       group.consumer.session.timeout.ms group.consumer.min.session.timeout.ms
       group.consumer.max.session.timeout.ms group.consumer.heartbeat.interval.ms
       group.consumer.min.heartbeat.interval.ms group.consumer.max.heartbeat.interval.ms group.consumer.max.size

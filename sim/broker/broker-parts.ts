@@ -21,7 +21,9 @@ import { BrokerDynamicConfig } from './broker-dynamic-config.js'
 import { BrokerLifecycle, type LifecycleListener } from './broker-lifecycle.js'
 import { BrokerRaft } from './broker-raft.js'
 import { ControllerChannel } from './controller-channel.js'
+import { internalTopic } from './coordinator/internal-topics.js'
 import { Forwarding } from './forwarding.js'
+import { GroupCoordinator } from './group/group-coordinator.js'
 import { MetadataCache } from './metadata-cache.js'
 import { BrokerMetadataPublisher, type MetadataFollower } from './metadata-publisher.js'
 import { ProducerIdManager } from './producer-id-manager.js'
@@ -56,6 +58,7 @@ export class BrokerParts {
   readonly logs: LogManager
   readonly replicas: ReplicaManager
   readonly lifecycle: BrokerLifecycle
+  readonly groups: GroupCoordinator
   readonly context: ApiContext
   readonly #env: Env
   readonly #options: BrokerOptions
@@ -88,6 +91,12 @@ export class BrokerParts {
     })
     this.lifecycle = this.#makeLifecycle(storage.directoryId, listener)
     this.replicas = this.#makeReplicas()
+    this.groups = new GroupCoordinator(env, {
+      brokerId: options.brokerId,
+      replicas: this.replicas,
+      metadata: () => this.metadata.image,
+      config: () => this.config.current,
+    })
     this.context = this.#makeContext()
   }
 
@@ -170,10 +179,12 @@ export class BrokerParts {
         numPartitions: () => current()['num.partitions'],
         defaultReplicationFactor: () => current()['default.replication.factor'],
         requestTimeoutMs: current()['request.timeout.ms'],
+        internal: (name) => internalTopic(name, current()),
       }),
       producerIds: new ProducerIdManager(brokerId, brokerEpoch, this.#env.clock, this.#forwarding),
       replicas: this.replicas,
       logs: this.logs,
+      groups: this.groups,
       kraftVersion: () => KRAFT_VERSION,
     }
   }

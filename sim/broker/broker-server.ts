@@ -25,7 +25,6 @@ import { METADATA_VERSION_FEATURE } from '../kraft/metadata/metadata-version.js'
 import type { PartitionLog } from '../log/partition-log.js'
 import { type RequestServer, serve } from '../wire/request-server.js'
 import type { ApiHandlers } from './api-context.js'
-import type { CoordinatorTable } from './api-coordinators.js'
 import { brokerHandlers, dispatch } from './api-handlers.js'
 import { type ParsedBrokerConfig, parseBrokerConfig } from './broker-config.js'
 import type { BrokerState, LifecycleListener, ShutdownReason } from './broker-lifecycle.js'
@@ -36,9 +35,6 @@ export type { BrokerOptions } from './broker-parts.js'
 
 /** How long controlled shutdown may take (`KafkaBroker.shutdown`). */
 const SHUTDOWN_TIMEOUT_MS: Millis = 300_000
-
-/** Groups and transactions bring theirs. */
-const COORDINATORS: CoordinatorTable = new Map()
 
 /** The program of a broker whose disk was formatted. @throws UsageError when the configuration is wrong */
 export function bootBroker(options: BrokerOptions): Boot {
@@ -91,7 +87,7 @@ export class BrokerServer implements Program, MetadataFollower, LifecycleListene
     this.#options = options
     this.#ended = () => env.halt('registration-timeout')
     this.#parts = new BrokerParts(env, options, parsed, this, this)
-    this.#handlers = brokerHandlers(this.#parts.context, COORDINATORS)
+    this.#handlers = brokerHandlers(this.#parts.context)
     this.#parts.raft.start()
     this.#parts.lifecycle.start()
     this.#parts.raft.loader.install(this.#parts.publisher)
@@ -116,6 +112,7 @@ export class BrokerServer implements Program, MetadataFollower, LifecycleListene
   applyDelta(delta: MetadataDelta, image: MetadataImage): void {
     const { brokerId } = this.#options
     this.#parts.replicas.applyDelta(delta, image)
+    this.#parts.groups.onMetadata(delta)
     const mayNeedRefresh = delta.changedFeatures.has(METADATA_VERSION_FEATURE) || delta.changedBrokers.has(brokerId)
     // BrokerRegistrationTracker: a registration from before directories were known is made again.
     const directories = image.brokers.get(brokerId)?.logDirs

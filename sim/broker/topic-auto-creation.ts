@@ -16,6 +16,14 @@ export interface TopicAutoCreationOptions {
   readonly numPartitions: () => number
   readonly defaultReplicationFactor: () => number
   readonly requestTimeoutMs: Millis
+  /** Kafka's own topics, by name: how the broker is set to make them. */
+  readonly internal: (name: string) => InternalTopic | undefined
+}
+
+export interface InternalTopic {
+  readonly partitions: number
+  readonly replicationFactor: number
+  readonly config: Readonly<Record<string, string>>
 }
 
 type CreatableTopic = Apis['CreateTopics']['request']['topics'][number]
@@ -48,6 +56,13 @@ export class TopicAutoCreation {
     return entries
   }
 
+  /** Starts to create a topic of Kafka's own, unless that is under way. */
+  createInternal(name: string, origin: RequestOrigin): void {
+    if (this.#inFlight.has(name)) return
+    this.#inFlight.add(name)
+    this.#send([name], origin)
+  }
+
   #send(names: readonly string[], origin: RequestOrigin): void {
     const body: Apis['CreateTopics']['request'] = {
       topics: names.map((name) => this.#topic(name)),
@@ -60,6 +75,16 @@ export class TopicAutoCreation {
   }
 
   #topic(name: string): CreatableTopic {
+    const internal = this.#options.internal(name)
+    if (internal !== undefined) {
+      return {
+        name,
+        numPartitions: internal.partitions,
+        replicationFactor: internal.replicationFactor,
+        assignments: [],
+        configs: Object.entries(internal.config).map(([key, value]) => ({ name: key, value })),
+      }
+    }
     return {
       name,
       numPartitions: this.#options.numPartitions(),

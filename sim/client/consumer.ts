@@ -42,6 +42,10 @@ export interface ConsumerOptions {
   /** The workload id that a record carries; default: as workload-record.ts writes it. */
   readonly idOf?: (record: ConsumedRecord) => RecordId
   readonly wire?: WireMode
+  /** A group decides what is assigned: it may be nothing for a while. */
+  readonly isManaged?: boolean
+  /** Metadata changed, or a connection did: called by later events, within polls and between them. */
+  readonly onWake?: () => void
 }
 
 interface Poll {
@@ -66,6 +70,9 @@ export class Consumer {
   readonly #retryBackoffMs: Millis
   readonly #requestTimeoutMs: Millis
   readonly #maxPollRecords: number
+  readonly #isManaged: boolean
+  /** Topics that a group is interested in, beside those assigned. */
+  #watched: readonly string[] = []
   #poll: Poll | undefined
   #timer: EnvTimer | undefined
   #state: 'open' | 'closing' | 'closed' = 'open'
@@ -77,6 +84,7 @@ export class Consumer {
     this.#retryBackoffMs = config['retry.backoff.ms']
     this.#requestTimeoutMs = config['request.timeout.ms']
     this.#maxPollRecords = config['max.poll.records']
+    this.#isManaged = options.isManaged ?? false
     const reset = config['auto.offset.reset']
     this.#subscriptions = new SubscriptionState(reset === 'none' ? undefined : reset)
     this.#topics = new ListedTopics(config['allow.auto.create.topics'])
@@ -93,7 +101,10 @@ export class Consumer {
     this.#updater = new MetadataUpdater(env, this.#metadata, config)
     this.#cluster = new ClusterClient(env, config, this.#updater, {
       maxInFlight: 100,
-      onWake: () => this.#step(),
+      onWake: () => {
+        options.onWake?.()
+        this.#step()
+      },
       ...(options.wire === undefined ? {} : { wire: options.wire }),
     })
     this.#fetcher = new Fetcher(env, config, this.#subscriptions, this.#metadata, this.#cluster)
@@ -104,12 +115,37 @@ export class Consumer {
   assign(partitions: readonly Assignment[]): void {
     this.#subscriptions.assign(partitions)
     this.#fetcher.dropUnassigned()
-    if (this.#topics.set(this.#subscriptions.topics())) this.#metadata.requestUpdateForNewTopics()
+    this.#updateTopics()
     for (const { topic, index, offset, leaderEpoch } of partitions) {
       if (offset === undefined) continue
       this.#seek(this.#assigned(partitionName(topic, index)), offset, leaderEpoch ?? -1, 'assigned')
     }
     this.#wake()
+  }
+
+  /** Keeps metadata of these topics, whatever is assigned. */
+  watch(topics: readonly string[]): void {
+    this.#watched = topics
+    this.#updateTopics()
+    this.#wake()
+  }
+
+  /** Partitions of a topic, as far as metadata tells; undefined when it does not. */
+  partitionCount(topic: string): number | undefined {
+    const count = this.#metadata.snapshot.partitionsOf(topic).length
+    return count === 0 ? undefined : count
+  }
+
+  /** Every broker that is known, to ask for a coordinator. */
+  brokers(): readonly NodeName[] {
+    return this.#metadata.snapshot.nodeList.map(({ host }) => host)
+  }
+
+  /** The poll under way is not answered; records that were not handed over stay. */
+  cancelPoll(): void {
+    this.#poll = undefined
+    this.#timer?.cancel()
+    this.#timer = undefined
   }
 
   /** Names of the assigned partitions. */
@@ -142,6 +178,11 @@ export class Consumer {
     return assigned.hasValidPosition ? assigned.position?.offset : undefined
   }
 
+  /** Leader epoch of the last record before the position; -1 when it is not known. */
+  positionEpoch(partition: string): Epoch {
+    return this.#assigned(partition).position?.offsetEpoch ?? -1
+  }
+
   pause(partitions: readonly string[]): void {
     for (const partition of this.#named(partitions)) partition.paused = true
   }
@@ -161,7 +202,7 @@ export class Consumer {
   poll(done: (polled: Polled) => void, timeoutMs: Millis, maxRecords: number = this.#maxPollRecords): void {
     assert(this.#poll === undefined, 'consumer: poll within a poll')
     if (this.#state !== 'open') throw new UsageError('poll: the consumer is closed')
-    if (this.#subscriptions.isEmpty) throw new UsageError('poll: no partitions are assigned')
+    if (this.#subscriptions.isEmpty && !this.#isManaged) throw new UsageError('poll: no partitions are assigned')
     this.#poll = { done, deadlineMs: this.#env.clock.wallMs() + timeoutMs, maxRecords }
     this.#env.soon(this.#onPoll)
   }
@@ -184,6 +225,11 @@ export class Consumer {
     }
     this.#timer = this.#env.after(Math.min(timeoutMs, this.#requestTimeoutMs), finish)
     this.#fetcher.closeSessions(finish)
+  }
+
+  #updateTopics(): void {
+    const topics = new Set([...this.#subscriptions.topics(), ...this.#watched])
+    if (this.#topics.set(topics)) this.#metadata.requestUpdateForNewTopics()
   }
 
   readonly #onEvent = (): void => this.#step()

@@ -150,6 +150,7 @@ function checkMeasure(text: string, { surface, names }: Context): { message: str
     none: [''],
     producer: clients.filter(([, client]) => 'produce' in client).map(([client]) => client),
     consumer: clients.filter(([, client]) => 'consume' in client).map(([client]) => client),
+    group: clients.filter(([, client]) => 'group' in client).map(([client]) => client),
     partition: names.partitions,
     node: [...names.brokers, ...names.controllers, ...names.clients],
   }[measure.subject]

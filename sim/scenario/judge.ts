@@ -23,6 +23,13 @@ interface Eventual {
   since: Micros | undefined
 }
 
+/** What every report shows of a client. */
+const SHOWN = {
+  produce: ['sent', 'acked', 'failed'],
+  consume: ['read'],
+  group: ['read', 'processed', 'rebalances'],
+} as const
+
 export class Judge {
   /** Every partition of the scenario, with those that steps bring. */
   readonly partitions: readonly string[]
@@ -93,8 +100,7 @@ export class Judge {
     const { expect, clients } = this.#scenario
     const names = new Set<string>(['lost', 'duplicated', 'reordered', 'controller-changes'])
     for (const [client, spec] of Object.entries(clients)) {
-      for (const measure of spec.kind === 'produce' ? ['sent', 'acked', 'failed'] : ['read'])
-        names.add(`${client}.${measure}`)
+      for (const measure of SHOWN[spec.kind]) names.add(`${client}.${measure}`)
     }
     for (const { measure } of [...expect.end, ...expect.sometimes, ...expect.eventually]) names.add(measure)
     return Object.fromEntries([...names].map((name) => [name, this.#measures.value(nameOf(name), now)]))

@@ -13,7 +13,7 @@ import { MICROS_PER_MS, type Micros } from '../kernel/units.js'
 import type { OracleReport } from '../oracle/oracle.js'
 import type { MeasureValue } from './scenario.js'
 
-type Subject = 'none' | 'producer' | 'consumer' | 'partition' | 'node'
+type Subject = 'none' | 'producer' | 'consumer' | 'group' | 'partition' | 'node'
 
 /** Every measure: what it is about and what it says. Client measures are written `p1.acked`, others `isr(orders-0)`. */
 export const MEASURES: Readonly<Record<string, { readonly subject: Subject; readonly doc: string }>> = {
@@ -23,6 +23,14 @@ export const MEASURES: Readonly<Record<string, { readonly subject: Subject; read
   uncertain: { subject: 'producer', doc: 'failed records that may be written all the same' },
   read: { subject: 'consumer', doc: 'records that the consumer handed to the application' },
   resets: { subject: 'consumer', doc: 'positions reset by policy or truncation' },
+  processed: { subject: 'group', doc: 'different records that the group is done with' },
+  again: { subject: 'group', doc: 'records that the group worked on more than once' },
+  rebalances: { subject: 'group', doc: 'generations that the group completed' },
+  members: { subject: 'group', doc: 'members of the group' },
+  owners: { subject: 'group', doc: 'members that own a partition' },
+  state: { subject: 'group', doc: 'state of the group, as Kafka names it' },
+  committed: { subject: 'group', doc: 'sum of the offsets that the group committed' },
+  'commit-failures': { subject: 'group', doc: 'commits that were refused' },
   leader: { subject: 'partition', doc: 'the leader, or none' },
   'leader-epoch': { subject: 'partition', doc: 'the leader epoch' },
   isr: { subject: 'partition', doc: 'the in-sync replicas' },
@@ -74,6 +82,12 @@ const WATCHED: readonly EventType[] = [
   'node.start',
   'node.down',
   'fault.skipped',
+  'consume.processed',
+  'consumer.assigned',
+  'consumer.revoked',
+  'consumer.committed',
+  'group.state',
+  'group.offset',
 ]
 
 export class Measures {
@@ -82,10 +96,22 @@ export class Measures {
   readonly #leaderlessSince = new Map<string, Micros>()
   readonly #acting = new Map<string, string>()
   readonly #view: ClusterView
+  /** Node → the client whose member it is. */
+  readonly #clients: ReadonlyMap<string, string>
+  /** Client → records that it is done with. */
+  readonly #processed = new Map<string, Set<string>>()
+  /** Node → what it owns. */
+  readonly #owned = new Map<string, readonly string[]>()
+  readonly #groupStates = new Map<string, { state: string; members: number }>()
+  /** Client → group.id. */
+  readonly #groupOf = new Map<string, string>()
+  /** Group → partition → offset. */
+  readonly #committed = new Map<string, Map<string, number>>()
   #ready = false
 
-  constructor(trace: Trace, view: ClusterView) {
+  constructor(trace: Trace, view: ClusterView, clients: ReadonlyMap<string, string> = new Map()) {
     this.#view = view
+    this.#clients = clients
     trace.watch(WATCHED, (event) => this.#observe(event))
   }
 
@@ -129,6 +155,16 @@ export class Measures {
         return this.#view.isUp(subject)
       case 'unfenced':
         return this.#view.isUnfenced(subject)
+      case 'owners':
+        return [...this.#owned].filter(([node, owned]) => this.#clientOf(node) === subject && owned.length > 0).length
+      case 'state':
+        return this.#groupStates.get(this.#groupOf.get(subject) ?? '')?.state ?? 'none'
+      case 'members':
+        return this.#groupStates.get(this.#groupOf.get(subject) ?? '')?.members ?? 0
+      case 'committed':
+        return [...(this.#committed.get(this.#groupOf.get(subject) ?? '')?.values() ?? [])].reduce((a, b) => a + b, 0)
+      case 'rebalances':
+        return this.#count(measure, this.#groupOf.get(subject) ?? subject)
       case 'controller':
         return this.#view.controller() ?? 'none'
       default:
@@ -164,10 +200,11 @@ export class Measures {
         if (!event.data.certain) this.#add('uncertain', event.node, 1)
         break
       case 'consume.polled':
-        this.#add('read', event.node, event.data.offsets.length)
+        this.#add('read', this.#clientOf(event.node), event.data.offsets.length)
         break
       case 'consume.position':
-        if (event.data.reason === 'reset' || event.data.reason === 'truncated') this.#add('resets', event.node, 1)
+        if (event.data.reason === 'reset' || event.data.reason === 'truncated')
+          this.#add('resets', this.#clientOf(event.node), 1)
         break
       case 'hw.advance':
         this.#highWatermark(event.data.role, event.data.partition, event.data.to)
@@ -186,6 +223,59 @@ export class Measures {
         break
       default:
         this.#observeLeadership(event)
+        this.#observeGroup(event)
+    }
+  }
+
+  #clientOf(node: string): string {
+    return this.#clients.get(node) ?? node
+  }
+
+  #observeGroup(event: TraceEvent): void {
+    switch (event.type) {
+      case 'consume.processed': {
+        const client = this.#clientOf(event.node)
+        let done = this.#processed.get(client)
+        if (done === undefined) this.#processed.set(client, (done = new Set()))
+        for (const offset of event.data.offsets) {
+          const record = `${event.data.partition}@${offset}`
+          this.#add(done.has(record) ? 'again' : 'processed', client, 1)
+          done.add(record)
+        }
+        break
+      }
+      case 'consumer.assigned':
+        this.#owned.set(event.node, event.data.owned)
+        this.#groupOf.set(this.#clientOf(event.node), event.data.group)
+        break
+      case 'consumer.revoked': {
+        const gone = event.data.partitions
+        this.#owned.set(
+          event.node,
+          (this.#owned.get(event.node) ?? []).filter((name) => !gone.includes(name)),
+        )
+        break
+      }
+      case 'consumer.committed':
+        if (event.data.outcome !== 'ok') this.#add('commit-failures', this.#clientOf(event.node), 1)
+        break
+      case 'group.state':
+        this.#groupStates.set(event.data.group, { state: event.data.to, members: event.data.members })
+        if (event.data.to === 'Stable' && event.data.from === 'CompletingRebalance') {
+          this.#add('rebalances', event.data.group, 1)
+        }
+        break
+      case 'group.offset': {
+        let offsets = this.#committed.get(event.data.group)
+        if (offsets === undefined) this.#committed.set(event.data.group, (offsets = new Map()))
+        offsets.set(event.data.partition, event.data.offset)
+        break
+      }
+      case 'node.down':
+        this.#owned.delete(event.node)
+        break
+      default:
+        break
     }
   }
 

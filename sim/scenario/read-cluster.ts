@@ -5,11 +5,12 @@
 import type { ClusterSpec, TopicSpec } from '../cluster/cluster-spec.js'
 import { checkServerConfig, checkTopicConfig } from '../cluster/cluster-config.js'
 import { CONSUMER_CONFIG, parseConsumerConfig } from '../client/consumer-config.js'
+import { GROUP_CONSUMER_CONFIG, parseGroupConsumerConfig } from '../client/group/group-config.js'
 import { PRODUCER_CONFIG, parseProducerConfig } from '../client/producer-config.js'
 import { nearest } from '../kernel/config-def.js'
 import { UsageError, type Problem } from '../kernel/errors.js'
 import type { ClientSpec } from './scenario.js'
-import { CONSUMER_KEYS, PRODUCER_KEYS, type ScenarioSurface } from './schema.js'
+import { CONSUMER_KEYS, GROUP_KEYS, PRODUCER_KEYS, type ScenarioSurface } from './schema.js'
 import type { ScenarioProblem } from './strict.js'
 
 type Clients = ScenarioSurface['clients']
@@ -122,16 +123,66 @@ export function readClients(surface: ScenarioSurface, problems: ScenarioProblem[
     }
     clients[name] = isProducer(client)
       ? readProducer(client, path, surface, problems)
-      : readConsumer(client, path, surface, problems)
+      : isGroup(client)
+        ? readGroup(client, path, surface, problems)
+        : readConsumer(client, path, surface, problems)
   }
   return clients
 }
 
 type ProducerSurface = Extract<Clients[string], { produce: string }>
-type ConsumerSurface = Exclude<Clients[string], ProducerSurface>
+type GroupSurface = Extract<Clients[string], { group: string }>
+type ConsumerSurface = Exclude<Clients[string], ProducerSurface | GroupSurface>
 
 function isProducer(client: Clients[string]): client is ProducerSurface {
   return 'produce' in client
+}
+
+function isGroup(client: Exclude<Clients[string], ProducerSurface>): client is GroupSurface {
+  return 'group' in client
+}
+
+function readGroup(
+  client: GroupSurface,
+  path: readonly string[],
+  surface: ScenarioSurface,
+  problems: ScenarioProblem[],
+): ClientSpec {
+  const topics = [client.consume].flat()
+  for (const topic of topics) checkTopic(topic, [...path, 'consume'], surface, problems)
+  const given = settings(client, GROUP_KEYS, GROUP_CONSUMER_CONFIG, path, problems)
+  for (const name of ['group.id', 'group.instance.id', 'enable.auto.commit']) {
+    if (name in given) problems.push({ path: [...path, name], message: `${name} comes from ${GROUP_WORDS[name]}` })
+  }
+  const config = { ...given, 'group.id': client.group, 'enable.auto.commit': client.commit === 'auto' }
+  addAt(
+    path,
+    problemsIn(() => parseGroupConsumerConfig(config)),
+    problems,
+    given,
+  )
+  if (client['hands-off'] && client.commit === 'none') {
+    problems.push({ path: [...path, 'hands-off'], message: 'hands-off is about what is committed, and commit is none' })
+  }
+  return {
+    kind: 'group',
+    group: client.group,
+    topics,
+    members: client.members,
+    isStatic: client.static,
+    work: client.work,
+    commit: client.commit,
+    handsOff: client['hands-off'],
+    start: client.start,
+    config: given,
+  }
+}
+
+/** Settings that a scenario has words of its own for. */
+const GROUP_WORDS: Readonly<Record<string, string>> = {
+  'group.id': 'group: NAME',
+  'group.instance.id': 'static: true',
+  'enable.auto.commit': 'commit: auto',
 }
 
 function readProducer(

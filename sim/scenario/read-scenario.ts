@@ -17,6 +17,7 @@ import type { TargetNames } from '../faults/target.js'
 import { checkExpectations } from './expectations.js'
 import { readClients, readCluster } from './read-cluster.js'
 import type { Scenario, Step, Trigger } from './scenario.js'
+import { nodesOfClient } from './client-nodes.js'
 import { SCENARIO_SURFACE, TRIGGER_KEYS, type ScenarioSurface } from './schema.js'
 import { problemsOf, type ScenarioProblem } from './strict.js'
 
@@ -84,7 +85,9 @@ export function namesOf(surface: ScenarioSurface, problems: ScenarioProblem[] = 
   return {
     brokers: Array.from({ length: brokers }, (_, i) => `b${i + 1}`),
     controllers: Array.from({ length: surface.cluster.controllers }, (_, i) => `c${i + 1}`),
-    clients: Object.keys(surface.clients),
+    clients: Object.entries(surface.clients).flatMap(([name, client]) =>
+      nodesOfClient(name, 'members' in client && typeof client.members === 'number' ? client.members : 1),
+    ),
     partitions,
   }
 }

@@ -13,6 +13,7 @@ import type { TraceEvent } from '../kernel/events.js'
 import { parsePartition } from '../kernel/names.js'
 import type { Micros } from '../kernel/units.js'
 import { Oracles } from '../oracle/oracles.js'
+import { nodesOfSpec } from './client-nodes.js'
 import { Judge } from './judge.js'
 import { Measures } from './measures.js'
 import { promisesOf } from './promises.js'
@@ -61,12 +62,12 @@ export class Run {
     this.#oracles = new Oracles(promisesOf(scenario))
     this.#oracles.attach(trace)
     this.cluster = new Cluster(this.engine, scenario.cluster, scenario.run.wire)
-    this.measures = new Measures(trace, this.cluster.view)
+    this.measures = new Measures(trace, this.cluster.view, clientOfNode(scenario))
     this.#judge = new Judge(scenario, this.measures)
     this.names = {
       brokers: this.cluster.brokers,
       controllers: this.cluster.controllers,
-      clients: Object.keys(scenario.clients),
+      clients: Object.entries(scenario.clients).flatMap(([name, spec]) => nodesOfSpec(name, spec)),
       partitions: this.#judge.partitions,
     }
     this.#injector = new Injector(this.cluster, scenario.steps, this.names)
@@ -144,15 +145,24 @@ export class Run {
   #startClients(): void {
     for (const [name, spec] of Object.entries(this.scenario.clients)) {
       const partitions = this.#judge.partitions.filter(
-        (partition) => parsePartition(partition)?.topic === spec.topic,
+        (partition) => spec.kind !== 'group' && parsePartition(partition)?.topic === spec.topic,
       ).length
-      this.cluster.addClient(
-        name,
-        bootWorkload(name, spec, this.cluster.brokers.slice(), partitions, this.scenario.run.wire),
-      )
-      this.engine.schedule(this.readyAt + spec.start, (client: string) => this.cluster.start(client), name)
+      for (const node of nodesOfSpec(name, spec)) {
+        const boot = bootWorkload(node, spec, this.cluster.brokers.slice(), partitions, this.scenario.run.wire)
+        this.cluster.addClient(node, boot)
+        this.engine.schedule(this.readyAt + spec.start, (client: string) => this.cluster.start(client), node)
+      }
     }
   }
+}
+
+/** Node → the client that it is a member of. */
+function clientOfNode({ clients }: Scenario): ReadonlyMap<string, string> {
+  return new Map(
+    Object.entries(clients).flatMap(([name, spec]) =>
+      nodesOfSpec(name, spec).map((node): [string, string] => [node, name]),
+    ),
+  )
 }
 
 /** Runs `scenario` with one seed from beginning to end. */

@@ -22,7 +22,7 @@ export interface Scenario {
   readonly run: RunSpec
 }
 
-export type ClientSpec = ProducerSpec | ConsumerSpec
+export type ClientSpec = ProducerSpec | ConsumerSpec | GroupSpec
 
 interface ClientBase {
   /** When the client starts. */
@@ -52,6 +52,26 @@ export interface ConsumerSpec extends ClientBase {
   readonly partitions?: readonly number[]
   /** Time the application takes for what a poll returned. */
   readonly pause: Micros
+}
+
+/** Consumers that share topics as a group. Each member is a node: `g1` when there is one, else `g1-1`, `g1-2`, …. */
+export interface GroupSpec extends ClientBase {
+  readonly kind: 'group'
+  /** group.id. */
+  readonly group: string
+  readonly topics: readonly string[]
+  readonly members: number
+  /** Members are static (KIP-345): each has its node's name for group.instance.id. */
+  readonly isStatic: boolean
+  /** Time the application takes for each record. */
+  readonly work: Micros
+  /**
+   * How offsets are committed: by the consumer as time goes (`auto`), after the work on each poll's records (`sync`, `async`), or never.
+   * `auto` with `handsOff` commits what was handed to another thread that may not be done.
+   */
+  readonly commit: 'auto' | 'sync' | 'async' | 'none'
+  /** The application hands records to a worker and polls on, as if they were done. */
+  readonly handsOff: boolean
 }
 
 /** One fault or operation. `argument` has the shape that its kind declares. */

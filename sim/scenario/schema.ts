@@ -55,12 +55,24 @@ const consumer = z.looseObject({
   start: duration.default(0),
 })
 
+const group = z.looseObject({
+  consume: z.union([z.string(), z.array(z.string()).min(1)]),
+  group: z.string().min(1),
+  members: count.max(1_000).default(1),
+  static: z.boolean().default(false),
+  work: duration.default(0),
+  commit: z.enum(['auto', 'sync', 'async', 'none']).default('auto'),
+  'hands-off': z.boolean().default(false),
+  start: duration.default(0),
+})
+
 /** Keys of a client that are not Kafka settings. */
 export const PRODUCER_KEYS = ['produce', 'partition', 'count', 'every', 'keys', 'bytes', 'start']
 export const CONSUMER_KEYS = ['consume', 'partitions', 'pause', 'start']
+export const GROUP_KEYS = ['consume', 'group', 'members', 'static', 'work', 'commit', 'hands-off', 'start']
 
-const client = z.union([producer, consumer], {
-  error: 'expected a client: { produce: TOPIC, … } or { consume: TOPIC, … }',
+const client = z.union([producer, group, consumer], {
+  error: 'expected a client: { produce: TOPIC, … }, { consume: TOPIC, … } or { consume: TOPIC, group: GROUP, … }',
 })
 
 /** Keys of a step that say when; the one that remains is its kind. */

@@ -15,6 +15,7 @@ import type { Boot, Env, Program } from '../kernel/env.js'
 import type { NodeName } from '../kernel/names.js'
 import { MICROS_PER_MS } from '../kernel/units.js'
 import type { WireMode } from '../wire/frame.js'
+import { GroupProgram } from './group-workload.js'
 import type { ClientSpec, ConsumerSpec, ProducerSpec } from './scenario.js'
 
 /** What survives the application's process. */
@@ -32,6 +33,7 @@ export function bootWorkload(
 ): Boot {
   const memory: Memory = { next: 0 }
   if (spec.kind === 'produce') return (env) => new ProducerProgram(env, name, spec, bootstrap, wire, memory)
+  if (spec.kind === 'group') return (env) => new GroupProgram(env, name, spec, bootstrap, wire)
   return (env) => new ConsumerProgram(env, spec, bootstrap, partitions, wire)
 }
 

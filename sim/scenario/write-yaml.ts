@@ -81,6 +81,19 @@ function plainTopic(topic: TopicSpec): Plain {
 
 function plainClient(client: ClientSpec): Plain {
   const start = client.start > 0 ? { start: formatDuration(client.start) } : {}
+  if (client.kind === 'group') {
+    return {
+      consume: client.topics.length === 1 ? client.topics[0] : client.topics,
+      group: client.group,
+      ...(client.members > 1 && { members: client.members }),
+      ...(client.isStatic && { static: true }),
+      ...(client.work > 0 && { work: formatDuration(client.work) }),
+      ...(client.commit !== 'auto' && { commit: client.commit }),
+      ...(client.handsOff && { 'hands-off': true }),
+      ...start,
+      ...client.config,
+    }
+  }
   if (client.kind === 'consume') {
     return {
       consume: client.topic,

@@ -45,13 +45,15 @@ export class FakeBroker {
         numPartitions: () => this.config.current['num.partitions'],
         defaultReplicationFactor: () => this.config.current['default.replication.factor'],
         requestTimeoutMs: this.config.current['request.timeout.ms'],
+        internal: () => undefined,
       }),
       producerIds: new ProducerIdManager(1, () => 5, node.env.clock, controller),
       replicas: absent,
       logs: absent,
+      groups: absent,
       kraftVersion: () => 1,
     }
-    this.#handlers = brokerHandlers(context, new Map())
+    this.#handlers = brokerHandlers(context)
   }
 
   setImage(image: MetadataImage): void {

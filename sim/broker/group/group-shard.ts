@@ -1,0 +1,332 @@
+/**
+ * The groups of one partition of `__consumer_offsets`: members through classic-groups.ts, offsets through offset-store.ts, and what
+ * needs both: commits by members, deletion, expiry (`GroupCoordinatorShard`).
+ */
+
+import { parsePartition, partitionName } from '../../kernel/names.js'
+import type { Millis, Offset } from '../../kernel/units.js'
+import { type ErrorCode, Errors } from '../../wire/errors.js'
+import type { DescribedGroup } from '../../wire/messages/describe-groups.js'
+import type { ListedGroup } from '../../wire/messages/list-groups.js'
+import type { OffsetCommitRequest } from '../../wire/messages/offset-commit.js'
+import type { OffsetFetchRequestGroup, OffsetFetchResponseGroup } from '../../wire/messages/offset-fetch.js'
+import type { Outcome, Shard, ShardHost, TransactionalProducer } from '../coordinator/coordinator-runtime.js'
+import { ClassicGroup, type Member, NO_BYTES } from './classic-group.js'
+import { ClassicGroups } from './classic-groups.js'
+import { subscribedTopics } from './consumer-protocol.js'
+import type { GroupRecord } from './group-records.js'
+import type { GroupConfig } from './group-settings.js'
+import { OffsetStore, offsetTombstone, type StoredOffset } from './offset-store.js'
+
+/** One partition of a commit, after its topic was found. */
+export interface OffsetToCommit {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: Offset
+  readonly leaderEpoch: number
+  readonly metadata: string | null
+}
+
+/** Who commits: the member's id and generation as the request has them. */
+export type CommitIdentity = Pick<
+  OffsetCommitRequest,
+  'groupId' | 'generationIdOrMemberEpoch' | 'memberId' | 'groupInstanceId' | 'retentionTimeMs'
+>
+
+const DEAD = 'Dead'
+const NOT_AUTHORIZED_KNOWN = -2147483648
+
+export class GroupShard implements Shard<GroupRecord> {
+  readonly classic: ClassicGroups
+  readonly #host: ShardHost<GroupRecord>
+  readonly #config: () => GroupConfig
+  readonly #groups = new Map<string, ClassicGroup>()
+  readonly #offsets: OffsetStore
+
+  constructor(host: ShardHost<GroupRecord>, config: () => GroupConfig) {
+    this.#host = host
+    this.#config = config
+    this.#offsets = new OffsetStore(host.env)
+    this.classic = new ClassicGroups(host, config, this.#groups)
+  }
+
+  // ── the log ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  replay(record: GroupRecord, offset: Offset, producer: TransactionalProducer | undefined): void {
+    switch (record.type) {
+      case 'OffsetCommit':
+        this.#offsets.replay(record.key, record.value, offset, producer)
+        // Offsets without members are a group, too.
+        if (record.value !== null && producer === undefined) this.#groupOf(record.key.group)
+        break
+      case 'GroupMetadata':
+        this.classic.replay(record.key.group, record.value)
+        break
+    }
+  }
+
+  endTransaction(producer: TransactionalProducer, isCommit: boolean, offset: Offset): void {
+    this.#offsets.endTransaction(producer, isCommit, offset)
+  }
+
+  committed(end: Offset): void {
+    this.#offsets.committed(end)
+  }
+
+  loaded(): void {
+    this.#offsets.loaded()
+    this.classic.loaded()
+    this.#scheduleExpiry()
+  }
+
+  unloaded(): void {
+    this.classic.unloaded()
+  }
+
+  get groupCount(): number {
+    return this.#groups.size
+  }
+
+  get offsetCount(): number {
+    return this.#offsets.count
+  }
+
+  #groupOf(groupId: string): ClassicGroup {
+    let group = this.#groups.get(groupId)
+    if (group === undefined) this.#groups.set(groupId, (group = new ClassicGroup(groupId, this.#nowMs())))
+    return group
+  }
+
+  // ── commits ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Commits offsets of a member, or of nobody's; with a producer as a part of its transaction. */
+  commit(
+    identity: CommitIdentity,
+    offsets: readonly OffsetToCommit[],
+    producer?: TransactionalProducer,
+  ): Outcome<GroupRecord, readonly ErrorCode[]> {
+    const error = this.#checkCommit(identity, producer !== undefined)
+    if (error !== Errors.NONE) return { records: [], response: offsets.map(() => error) }
+    const nowMs = this.#nowMs()
+    const { groupId, retentionTimeMs } = identity
+    const most = this.#config()['offset.metadata.max.bytes']
+    const records: GroupRecord[] = []
+    const response = offsets.map(({ topic, partition, offset, leaderEpoch, metadata }): ErrorCode => {
+      if (metadata !== null && metadata.length > most) return Errors.OFFSET_METADATA_TOO_LARGE
+      records.push({
+        type: 'OffsetCommit',
+        key: { group: groupId, topic, partition },
+        value: {
+          offset,
+          leaderEpoch,
+          metadata: metadata ?? '',
+          commitTimestamp: nowMs,
+          expireTimestamp: retentionTimeMs < 0 ? -1 : nowMs + retentionTimeMs,
+        },
+      })
+      return Errors.NONE
+    })
+    this.#offsets.committer = { member: identity.memberId, generation: identity.generationIdOrMemberEpoch }
+    return { records, response, ...(producer !== undefined && { producer }) }
+  }
+
+  /** `ClassicGroup.validateOffsetCommit`. */
+  #checkCommit(identity: CommitIdentity, isTransactional: boolean): ErrorCode {
+    const { groupId, memberId, groupInstanceId, generationIdOrMemberEpoch: generation } = identity
+    let group = this.#groups.get(groupId)
+    if (group === undefined) {
+      if (generation >= 0) return Errors.ILLEGAL_GENERATION
+      group = this.#groupOf(groupId)
+    }
+    if (group.is(DEAD)) return Errors.COORDINATOR_NOT_AVAILABLE
+    if (generation < 0 && group.is('Empty')) return Errors.NONE
+    if (generation >= 0 || memberId !== '' || groupInstanceId !== null) {
+      const error = group.check(memberId, groupInstanceId)
+      if (error !== Errors.NONE) return error
+      if (generation !== group.generation) return Errors.ILLEGAL_GENERATION
+    } else if (!isTransactional && !group.is('Empty')) return Errors.UNKNOWN_MEMBER_ID
+    if (!isTransactional && group.is('CompletingRebalance')) return Errors.REBALANCE_IN_PROGRESS
+    if (!isTransactional) this.classic.touch(group, memberId)
+    return Errors.NONE
+  }
+
+  /** Committed offsets as of `end`. */
+  fetch({ groupId, topics }: OffsetFetchRequestGroup, requireStable: boolean, end: Offset): OffsetFetchResponseGroup {
+    const byTopic = new Map<string, number[]>()
+    if (topics === null) {
+      for (const [name] of this.#offsets.partitionsAt(groupId, end)) {
+        const parsed = parsePartition(name)
+        if (parsed === undefined) continue
+        const indexes = byTopic.get(parsed.topic)
+        if (indexes === undefined) byTopic.set(parsed.topic, [parsed.index])
+        else indexes.push(parsed.index)
+      }
+    } else for (const { name, partitionIndexes } of topics) byTopic.set(name, [...partitionIndexes])
+    return {
+      groupId,
+      errorCode: Errors.NONE,
+      topics: [...byTopic].map(([name, indexes]) => ({
+        name,
+        topicId: topics?.find((topic) => topic.name === name)?.topicId ?? 'AAAAAAAAAAAAAAAAAAAAAA',
+        partitions: indexes.map((index) => {
+          const partition = partitionName(name, index)
+          const isUnstable = requireStable && this.#offsets.isPending(groupId, partition)
+          const stored = isUnstable ? undefined : this.#offsets.at(groupId, partition, end)
+          return fetched(index, stored, isUnstable ? Errors.UNSTABLE_OFFSET_COMMIT : Errors.NONE)
+        }),
+      })),
+    }
+  }
+
+  // ── administration ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  list(states: readonly string[], types: readonly string[]): readonly ListedGroup[] {
+    const wanted = states.map((state) => state.toLowerCase())
+    if (types.length > 0 && !types.some((type) => type.toLowerCase() === 'classic')) return []
+    return [...this.#groups.values()]
+      .filter(({ state }) => wanted.length === 0 || wanted.includes(state.toLowerCase()))
+      .map(({ groupId, protocolType, state }) => ({
+        groupId,
+        protocolType: protocolType ?? '',
+        groupState: state,
+        groupType: 'classic',
+      }))
+  }
+
+  describe(groupId: string): DescribedGroup {
+    const group = this.#groups.get(groupId)
+    const isStable = group?.is('Stable') === true
+    return {
+      errorCode: group === undefined ? Errors.GROUP_ID_NOT_FOUND : Errors.NONE,
+      errorMessage: group === undefined ? `Group ${groupId} not found.` : null,
+      groupId,
+      groupState: group?.state ?? DEAD,
+      protocolType: group?.protocolType ?? '',
+      protocolData: isStable ? (group.protocolName ?? '') : '',
+      members:
+        group === undefined ? [] : [...group.members.values()].map((member) => describeMember(group, member, isStable)),
+      authorizedOperations: NOT_AUTHORIZED_KNOWN,
+    }
+  }
+
+  deleteGroup(groupId: string): Outcome<GroupRecord, ErrorCode> {
+    const group = this.#groups.get(groupId)
+    if (group === undefined || group.is(DEAD)) return { records: [], response: Errors.GROUP_ID_NOT_FOUND }
+    if (!group.is('Empty')) return { records: [], response: Errors.NON_EMPTY_GROUP }
+    this.#offsets.removing = 'deleted'
+    const records = [...this.#offsets.now(groupId)].map(([name]) => offsetTombstone(groupId, name))
+    records.push({ type: 'GroupMetadata', key: { group: groupId }, value: null })
+    this.classic.forget(group, 'deleted')
+    return { records, response: Errors.NONE }
+  }
+
+  /** Deletes offsets of partitions that no member subscribes to. */
+  deleteOffsets(
+    groupId: string,
+    partitions: readonly string[],
+  ): Outcome<GroupRecord, ErrorCode | readonly ErrorCode[]> {
+    const group = this.#groups.get(groupId)
+    if (group === undefined || group.is(DEAD)) return { records: [], response: Errors.GROUP_ID_NOT_FOUND }
+    if (!group.is('Empty') && !group.usesConsumerProtocol) return { records: [], response: Errors.NON_EMPTY_GROUP }
+    this.#offsets.removing = 'deleted'
+    const subscribed = this.#subscribed(group)
+    const records: GroupRecord[] = []
+    const response = partitions.map((name): ErrorCode => {
+      const topic = parsePartition(name)?.topic ?? name
+      if (subscribed.has(topic)) return Errors.GROUP_SUBSCRIBED_TO_TOPIC
+      if (this.#offsets.at(groupId, name, Infinity) !== undefined) records.push(offsetTombstone(groupId, name))
+      return Errors.NONE
+    })
+    return { records, response }
+  }
+
+  /** Offsets of topics that are gone go with them. */
+  topicsDeleted(topics: ReadonlySet<string>): Outcome<GroupRecord, undefined> {
+    const records: GroupRecord[] = []
+    for (const group of this.#offsets.groups()) {
+      for (const [name] of this.#offsets.now(group)) {
+        if (topics.has(parsePartition(name)?.topic ?? '')) records.push(offsetTombstone(group, name))
+      }
+    }
+    if (records.length > 0) this.#offsets.removing = 'topic-deleted'
+    return { records, response: undefined }
+  }
+
+  // ── expiry ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #scheduleExpiry(): void {
+    this.#host.schedule('expiry', this.#config()['offsets.retention.check.interval.ms'], () => {
+      this.#scheduleExpiry()
+      return this.#expire()
+    })
+  }
+
+  #expire(): Outcome<GroupRecord, undefined> {
+    const records: GroupRecord[] = []
+    for (const group of [...this.#groups.values()]) {
+      const { groupId } = group
+      let kept = 0
+      for (const [name, stored] of this.#offsets.now(groupId)) {
+        if (this.#isExpired(group, name, stored) && !this.#offsets.isPending(groupId, name)) {
+          records.push(offsetTombstone(groupId, name))
+        } else kept++
+      }
+      if (kept > 0 || !group.is('Empty') || this.#offsets.isPending(groupId)) continue
+      records.push({ type: 'GroupMetadata', key: { group: groupId }, value: null })
+      this.classic.forget(group, 'nothing left')
+    }
+    if (records.length > 0) this.#offsets.removing = 'expired'
+    return { records, response: undefined }
+  }
+
+  /** `ClassicGroup.offsetExpirationCondition` and `OffsetExpirationConditionImpl`. */
+  #isExpired(group: ClassicGroup, name: string, stored: StoredOffset): boolean {
+    const nowMs = this.#nowMs()
+    const retentionMs = this.#config()['offsets.retention.minutes'] * 60_000
+    if (stored.expireTimestamp >= 0) return nowMs >= stored.expireTimestamp
+    if (group.protocolType === undefined) return nowMs >= stored.commitTimestamp + retentionMs
+    if (group.is('Empty')) return nowMs >= Math.max(group.stateTimestamp, stored.commitTimestamp) + retentionMs
+    if (!group.usesConsumerProtocol || !group.is('Stable')) return false
+    return (
+      !this.#subscribed(group).has(parsePartition(name)?.topic ?? '') && nowMs >= stored.commitTimestamp + retentionMs
+    )
+  }
+
+  /** Topics that members of a group of consumers subscribe to. */
+  #subscribed(group: ClassicGroup): ReadonlySet<string> {
+    const topics = new Set<string>()
+    if (!group.usesConsumerProtocol) return topics
+    for (const member of group.members.values())
+      for (const topic of subscribedTopics(group.metadataOf(member))) topics.add(topic)
+    return topics
+  }
+
+  #nowMs(): Millis {
+    return this.#host.env.clock.wallMs()
+  }
+}
+
+function fetched(
+  partitionIndex: number,
+  stored: StoredOffset | undefined,
+  errorCode: ErrorCode,
+): OffsetFetchResponseGroup['topics'][number]['partitions'][number] {
+  return {
+    partitionIndex,
+    committedOffset: stored?.offset ?? -1,
+    committedLeaderEpoch: stored?.leaderEpoch ?? -1,
+    metadata: stored?.metadata ?? '',
+    errorCode,
+  }
+}
+
+function describeMember(group: ClassicGroup, member: Member, isStable: boolean): DescribedGroup['members'][number] {
+  return {
+    memberId: member.memberId,
+    groupInstanceId: member.instanceId ?? null,
+    clientId: member.clientId,
+    clientHost: member.clientHost,
+    memberMetadata: isStable ? group.metadataOf(member) : NO_BYTES,
+    memberAssignment: isStable ? member.assignment : NO_BYTES,
+  }
+}

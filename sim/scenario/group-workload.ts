@@ -1,0 +1,123 @@
+/**
+ * An application that is a member of a group: polls, works on what it gets, commits, and polls again.
+ *
+ *     commit: auto     the consumer commits by its interval what earlier polls handed over
+ *     commit: sync     after the work on a poll's records; the next poll waits for the answer
+ *     commit: async    the same, without waiting
+ *     commit: none     never
+ *
+ * With `hands-off` the application gives the records to a worker of its own and polls on at once: what is committed then may never be
+ * worked on. A worker's queue dies with the process. What cannot go on (a fenced member) is begun anew after a second, as a supervisor would.
+ */
+
+import type { ConsumedRecord } from '../client/completed-fetch.js'
+import { parseGroupConsumerConfig } from '../client/group/group-config.js'
+import { GroupConsumer } from '../client/group/group-consumer.js'
+import { idOf } from '../client/workload-record.js'
+import type { Env, Program } from '../kernel/env.js'
+import { partitionName, type NodeName } from '../kernel/names.js'
+import { MICROS_PER_MS, type Millis } from '../kernel/units.js'
+import type { WireMode } from '../wire/frame.js'
+import type { GroupSpec } from './scenario.js'
+
+/** How long a poll waits for records before it is done with none. */
+const POLL_TIMEOUT_MS = 1_000
+const RESTART_DELAY_MS = 1_000
+
+export class GroupProgram implements Program {
+  readonly #env: Env
+  readonly #spec: GroupSpec
+  readonly #boot: () => GroupConsumer
+  #consumer: GroupConsumer
+  readonly #workMs: Millis
+  /** The worker is busy until then. */
+  #busyUntilMs: Millis = 0
+  #stopping = false
+
+  constructor(env: Env, name: string, spec: GroupSpec, bootstrap: readonly NodeName[], wire: WireMode) {
+    this.#env = env
+    this.#spec = spec
+    this.#workMs = spec.work / MICROS_PER_MS
+    const config = parseGroupConsumerConfig({
+      ...spec.config,
+      'group.id': spec.group,
+      'enable.auto.commit': spec.commit === 'auto',
+      ...(spec.isStatic && { 'group.instance.id': name }),
+    })
+    this.#boot = () => new GroupConsumer(env, config, bootstrap, { wire })
+    this.#consumer = this.#begin()
+  }
+
+  stop(done: () => void): void {
+    this.#stopping = true
+    this.#consumer.close(done)
+  }
+
+  #begin(): GroupConsumer {
+    const consumer = this.#boot()
+    this.#consumer = consumer
+    consumer.subscribe(this.#spec.topics)
+    this.#poll()
+    return consumer
+  }
+
+  #poll(): void {
+    if (this.#stopping) return
+    const consumer = this.#consumer
+    consumer.poll(({ records, error }) => {
+      if (this.#stopping) return
+      if (error !== undefined && error.partition === '') {
+        consumer.close(() => this.#env.after(RESTART_DELAY_MS, () => this.#restart()))
+        return
+      }
+      if (this.#spec.handsOff) this.#handOff(records)
+      else this.#work(records)
+    }, POLL_TIMEOUT_MS)
+  }
+
+  #restart(): void {
+    if (!this.#stopping) this.#begin()
+  }
+
+  #work(records: readonly ConsumedRecord[]): void {
+    if (records.length === 0 || this.#workMs === 0) return this.#worked(records)
+    this.#env.after(this.#workMs * records.length, () => this.#worked(records))
+  }
+
+  #worked(records: readonly ConsumedRecord[]): void {
+    this.#emitProcessed(records)
+    this.#commit(records)
+  }
+
+  /** The worker takes its time; the application does not wait for it. */
+  #handOff(records: readonly ConsumedRecord[]): void {
+    if (records.length > 0) {
+      const nowMs = this.#env.clock.monotonicMs()
+      this.#busyUntilMs = Math.max(nowMs, this.#busyUntilMs) + this.#workMs * records.length
+      this.#env.after(this.#busyUntilMs - nowMs, () => this.#emitProcessed(records))
+    }
+    this.#commit(records)
+  }
+
+  #commit(records: readonly ConsumedRecord[]): void {
+    if (this.#stopping) return
+    if (records.length > 0 && this.#spec.commit === 'async') this.#consumer.commitAsync()
+    if (records.length > 0 && this.#spec.commit === 'sync') this.#consumer.commitSync(undefined, () => this.#poll())
+    else this.#poll()
+  }
+
+  #emitProcessed(records: readonly ConsumedRecord[]): void {
+    for (let start = 0, end = 0; start < records.length; start = end) {
+      const first = records[start] as ConsumedRecord
+      const offsets: number[] = []
+      const ids: string[] = []
+      for (; end < records.length; end++) {
+        const record = records[end] as ConsumedRecord
+        if (record.topic !== first.topic || record.index !== first.index) break
+        offsets.push(record.offset)
+        ids.push(idOf(record.value))
+      }
+      this.#env.emit('consume.processed', { partition: partitionName(first.topic, first.index), offsets, ids })
+    }
+  }
+}
