@@ -13,6 +13,8 @@ import type { Micros } from '../kernel/units.js'
 export interface Promises {
   /** By topic: the effective settings that matter. */
   readonly topics: ReadonlyMap<string, TopicPromises>
+  /** By group.id: what its members are configured to promise. */
+  readonly groups?: ReadonlyMap<string, GroupPromises>
   /** Brokers and controllers by name, in order. */
   readonly brokers: readonly string[]
   readonly controllers: readonly string[]
@@ -25,6 +27,12 @@ export interface TopicPromises {
   readonly replicationFactor: number
   readonly minInsyncReplicas: number
   readonly uncleanLeaderElection: boolean
+}
+
+export interface GroupPromises {
+  readonly topics: readonly string[]
+  /** Why records below a committed offset may not have been worked on, where the application allows for it. */
+  readonly excuse?: string
 }
 
 export interface Oracle {

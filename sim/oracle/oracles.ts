@@ -11,6 +11,7 @@ import type { Trace } from '../kernel/trace.js'
 import { AckedRecords } from './acked-records.js'
 import { CommittedLog } from './committed-log.js'
 import { ELECTION_EVENTS, Elections } from './elections.js'
+import { Groups } from './groups.js'
 import { Leadership } from './leadership.js'
 import { Recovers } from './liveness.js'
 import { LOG_MODEL_EVENTS, LogModel } from './log-model.js'
@@ -38,6 +39,10 @@ export const ORACLE_NAMES: readonly string[] = [
   'epochs-monotonic',
   'elections-as-configured',
   'positions-consistent',
+  'one-owner-per-generation',
+  'committed-offsets-hold',
+  'at-least-once',
+  'groups-settle',
   'recovers',
 ]
 
@@ -71,7 +76,8 @@ export class Oracles {
     const leadership = new Leadership(logs, keeper)
     this.#reads = new Reads(logs, keeper)
     this.#recovers = new Recovers(promises.settle, clock)
-    this.#oracles = [acked, committed, leadership, new MetadataConsistent(keeper), this.#reads, this.#recovers]
+    const groups = new Groups(promises, logs)
+    this.#oracles = [acked, committed, leadership, new MetadataConsistent(keeper), this.#reads, groups, this.#recovers]
     // What a log held before it is opened counts for promises.
     this.#add(serving, SERVING_EVENTS)
     this.#add(clock, RUN_CLOCK_EVENTS)
@@ -91,6 +97,9 @@ export class Oracles {
       leadership.epochs,
       leadership.elections,
       this.#reads.positions,
+      groups.owners,
+      groups.offsets,
+      groups.settled,
     ]
     this.#reports = (end) => [
       ...this.#oracles.map((oracle) => oracle.finish(end)),

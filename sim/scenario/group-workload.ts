@@ -33,6 +33,8 @@ export class GroupProgram implements Program {
   /** The worker is busy until then. */
   #busyUntilMs: Millis = 0
   #stopping = false
+  #isWorking = false
+  #onIdle: (() => void) | undefined
 
   constructor(env: Env, name: string, spec: GroupSpec, bootstrap: readonly NodeName[], wire: WireMode) {
     this.#env = env
@@ -50,7 +52,9 @@ export class GroupProgram implements Program {
 
   stop(done: () => void): void {
     this.#stopping = true
-    this.#consumer.close(done)
+    // What was begun is finished first.
+    if (this.#isWorking) this.#onIdle = () => this.#consumer.close(done)
+    else this.#consumer.close(done)
   }
 
   #begin(): GroupConsumer {
@@ -81,12 +85,15 @@ export class GroupProgram implements Program {
 
   #work(records: readonly ConsumedRecord[]): void {
     if (records.length === 0 || this.#workMs === 0) return this.#worked(records)
+    this.#isWorking = true
     this.#env.after(this.#workMs * records.length, () => this.#worked(records))
   }
 
   #worked(records: readonly ConsumedRecord[]): void {
+    this.#isWorking = false
     this.#emitProcessed(records)
-    this.#commit(records)
+    if (this.#onIdle !== undefined) this.#onIdle()
+    else this.#commit(records)
   }
 
   /** The worker takes its time; the application does not wait for it. */

@@ -3,7 +3,7 @@
  */
 
 import { partitionName } from '../kernel/names.js'
-import type { Promises, TopicPromises } from '../oracle/oracle.js'
+import type { GroupPromises, Promises, TopicPromises } from '../oracle/oracle.js'
 import type { ClusterSpec, TopicSpec } from '../cluster/cluster-spec.js'
 import type { Scenario } from './scenario.js'
 
@@ -35,8 +35,16 @@ export function promisesOf(scenario: Scenario): Promises {
       uncleanLeaderElection: isTrue(setting('unclean.leader.election.enable', topic, cluster)),
     })
   }
+  const groups = new Map<string, GroupPromises>()
+  for (const client of Object.values(scenario.clients)) {
+    if (client.kind !== 'group') continue
+    const topics = [...new Set([...(groups.get(client.group)?.topics ?? []), ...client.topics])]
+    const excuse = client.handsOff ? `commit: ${client.commit} with hands-off` : groups.get(client.group)?.excuse
+    groups.set(client.group, { topics, ...(excuse !== undefined && { excuse }) })
+  }
   return {
     topics,
+    groups,
     brokers: Array.from({ length: cluster.brokers }, (_, i) => `b${i + 1}`),
     controllers: Array.from({ length: cluster.controllers }, (_, i) => `c${i + 1}`),
     settle: scenario.run.settle,

@@ -1,0 +1,292 @@
+/**
+ * Groups of consumers: `one-owner-per-generation`, `committed-offsets-hold`, `at-least-once`, `groups-settle`.
+ *
+ * Within a generation no partition belongs to two members. What a group has committed does not go back unless a member was told to go back.
+ * Every acknowledged record below what the group has committed was worked on by some member: a commit says so. Where
+ * the application hands records to others and commits meanwhile, or begins anew where its reset policy says, that is told as a loss, with
+ * the reason. When faults are over, every group is stable, with an owner for each partition, or empty.
+ */
+
+import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
+import { type NodeName, parsePartition } from '../kernel/names.js'
+import type { Offset } from '../kernel/units.js'
+import { Findings } from './findings.js'
+import type { LogModel } from './log-model.js'
+import type { GroupPromises, Oracle, OracleReport, Promises, RunEnd } from './oracle.js'
+
+interface Claim {
+  readonly node: NodeName
+  readonly seq: number
+}
+
+interface Committed {
+  offset: Offset
+  seq: number
+}
+
+interface GroupState {
+  /** Generation of the claims below. */
+  generation: number
+  readonly claims: Map<string, Claim>
+  readonly committed: Map<string, Committed>
+  /** Partition → where the group began to read it. */
+  readonly begins: Map<string, Offset>
+  /** Partition → ranges that a reset passed over: [from, to, sequence]. */
+  readonly passedOver: Map<string, [Offset, Offset, number][]>
+  /** Partition → offsets that were worked on. */
+  readonly processed: Map<string, Set<Offset>>
+  /** Partition → sequence of the last time that a member was told to go back, and where to. */
+  readonly goneBack: Map<string, { to: Offset; seq: number }>
+  state: string
+  stateSeq: number
+}
+
+interface Acked {
+  readonly offset: Offset
+  readonly crc: number
+  readonly seq: number
+  readonly id: string
+}
+
+export class Groups implements Oracle {
+  readonly name = 'at-least-once'
+  readonly watches: readonly EventType[] = [
+    'consumer.member',
+    'consumer.assigned',
+    'consumer.revoked',
+    'consume.position',
+    'consume.processed',
+    'group.offset',
+    'group.offset-removed',
+    'group.state',
+    'produce.acked',
+    'node.down',
+  ]
+  readonly owners = new Findings('one-owner-per-generation')
+  readonly offsets = new Findings('committed-offsets-hold')
+  readonly settled = new Findings('groups-settle')
+  readonly #atLeastOnce = new Findings(this.name)
+  readonly #promises: Promises
+  readonly #logs: LogModel
+  readonly #groups = new Map<string, GroupState>()
+  /** Node → the group that it is a member of. */
+  readonly #groupOf = new Map<NodeName, string>()
+  readonly #acked = new Map<string, Acked[]>()
+
+  constructor(promises: Promises, logs: LogModel) {
+    this.#promises = promises
+    this.#logs = logs
+  }
+
+  observe(event: TraceEvent): void {
+    switch (event.type) {
+      case 'consumer.member':
+        this.#groupOf.set(event.node, event.data.group)
+        break
+      case 'consumer.assigned':
+        this.#assigned(event)
+        break
+      case 'consumer.revoked':
+        this.#revoked(event)
+        break
+      case 'consume.position':
+        this.#position(event)
+        break
+      case 'consume.processed':
+        this.#processed(event)
+        break
+      case 'group.offset':
+        this.#committed(event)
+        break
+      case 'group.offset-removed':
+        this.#groups.get(event.data.group)?.committed.delete(event.data.partition)
+        break
+      case 'group.state': {
+        const state = this.#group(event.data.group)
+        state.state = event.data.to
+        state.stateSeq = event.seq
+        break
+      }
+      case 'produce.acked':
+        this.#ack(event)
+        break
+      case 'node.down':
+        this.#down(event.node)
+        break
+      default:
+        break
+    }
+  }
+
+  forgetTopic(topic: string): void {
+    const isGone = (partition: string): boolean => parsePartition(partition)?.topic === topic
+    for (const name of [...this.#acked.keys()]) if (isGone(name)) this.#acked.delete(name)
+    for (const { committed, begins, passedOver, processed, claims, goneBack } of this.#groups.values()) {
+      for (const map of [committed, begins, passedOver, processed, claims, goneBack]) {
+        for (const name of [...map.keys()]) if (isGone(name)) map.delete(name)
+      }
+    }
+  }
+
+  // ── owners ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #assigned(event: EventOf<'consumer.assigned'>): void {
+    const { group, generation, owned } = event.data
+    this.#groupOf.set(event.node, group)
+    const state = this.#group(group)
+    this.owners.checks++
+    if (generation < state.generation) return // it has not heard of the next one
+    if (generation > state.generation) {
+      state.generation = generation
+      state.claims.clear()
+    }
+    for (const partition of owned) {
+      const other = state.claims.get(partition)
+      if (other !== undefined && other.node !== event.node) {
+        const message = `${group}: ${partition} belongs to ${other.node} and ${event.node} in generation ${generation}`
+        this.owners.add(partition, message, event.time, [other.seq, event.seq])
+      }
+      state.claims.set(partition, { node: event.node, seq: event.seq })
+    }
+  }
+
+  #revoked(event: EventOf<'consumer.revoked'>): void {
+    const state = this.#groups.get(event.data.group)
+    for (const partition of event.data.partitions) {
+      if (state?.claims.get(partition)?.node === event.node) state.claims.delete(partition)
+    }
+  }
+
+  #down(node: NodeName): void {
+    const group = this.#groupOf.get(node)
+    const state = group === undefined ? undefined : this.#groups.get(group)
+    if (state === undefined) return
+    for (const [partition, claim] of state.claims) if (claim.node === node) state.claims.delete(partition)
+  }
+
+  // ── offsets ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #position(event: EventOf<'consume.position'>): void {
+    const group = this.#groupOf.get(event.node)
+    if (group === undefined) return
+    const { partition, from, to, reason } = event.data
+    const state = this.#group(group)
+    const begin = state.begins.get(partition)
+    if (begin === undefined || to < begin) state.begins.set(partition, to)
+    if (to < from || reason === 'seek' || reason === 'reset') state.goneBack.set(partition, { to, seq: event.seq })
+    if (begin === undefined || reason !== 'reset') return
+    const reached = state.committed.get(partition)?.offset ?? begin
+    if (to <= reached) return
+    const ranges = state.passedOver.get(partition)
+    if (ranges === undefined) state.passedOver.set(partition, [[reached, to, event.seq]])
+    else ranges.push([reached, to, event.seq])
+  }
+
+  #committed(event: EventOf<'group.offset'>): void {
+    const { group, partition, offset } = event.data
+    const state = this.#group(group)
+    const last = state.committed.get(partition)
+    this.offsets.checks++
+    if (last !== undefined && offset < last.offset) {
+      const back = state.goneBack.get(partition)
+      if (back === undefined || back.seq < last.seq || back.to > offset) {
+        const message = `${group}: committed offset of ${partition} went back from ${last.offset} to ${offset}`
+        this.offsets.add(partition, message, event.time, [last.seq, event.seq])
+      }
+    }
+    state.committed.set(partition, { offset, seq: event.seq })
+  }
+
+  #processed(event: EventOf<'consume.processed'>): void {
+    const group = this.#groupOf.get(event.node)
+    if (group === undefined) return
+    const { processed } = this.#group(group)
+    const { partition, offsets } = event.data
+    let done = processed.get(partition)
+    if (done === undefined) processed.set(partition, (done = new Set()))
+    for (const offset of offsets) done.add(offset)
+  }
+
+  #ack({ seq, data }: EventOf<'produce.acked'>): void {
+    const { partition, offset, crc, id } = data
+    if (offset < 0) return
+    const acked = this.#acked.get(partition)
+    if (acked === undefined) this.#acked.set(partition, [{ offset, crc, seq, id }])
+    else acked.push({ offset, crc, seq, id })
+  }
+
+  // ── the end ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  finish(end: RunEnd): OracleReport {
+    for (const [name, state] of this.#groups) {
+      const promised = this.#promises.groups?.get(name)
+      if (promised === undefined) continue
+      for (const [partition, { offset, seq }] of state.committed)
+        this.#judge(name, partition, offset, seq, state, promised, end)
+      this.#judgeSettled(name, state, promised, end)
+    }
+    return this.#atLeastOnce.report()
+  }
+
+  #judge(
+    group: string,
+    partition: string,
+    committed: Offset,
+    seq: number,
+    state: GroupState,
+    promised: GroupPromises,
+    end: RunEnd,
+  ): void {
+    const begin = state.begins.get(partition) ?? 0
+    const done = state.processed.get(partition)
+    for (const { offset, crc, seq: ackSeq, id } of this.#acked.get(partition) ?? []) {
+      if (offset < begin || offset >= committed) continue
+      this.#atLeastOnce.checks++
+      if (done?.has(offset) === true || !this.#logs.holds(partition, offset, crc)) continue
+      const passed = state.passedOver.get(partition)?.find(([from, to]) => from <= offset && offset < to)
+      const excuse = passed !== undefined ? 'auto.offset.reset passed over it' : promised.excuse
+      const message = `${partition}@${offset} (${id}) is below what ${group} committed (${committed}), and no member worked on it`
+      this.#atLeastOnce.add(`${partition}@${offset}`, message, end.time, [ackSeq, passed?.[2] ?? 0, seq], excuse)
+    }
+  }
+
+  #judgeSettled(group: string, state: GroupState, promised: GroupPromises, end: RunEnd): void {
+    this.settled.checks++
+    if (end.time - end.lastFaultEnd < this.#promises.settle) {
+      if (state.state !== 'Stable' && state.state !== 'Empty' && state.state !== 'Dead') this.settled.undecided()
+      return
+    }
+    if (state.state === 'Empty' || state.state === 'Dead') return
+    if (state.state !== 'Stable') {
+      this.settled.add(group, `${group} is still ${state.state} at the end`, end.time, [state.stateSeq])
+      return
+    }
+    for (const topic of promised.topics) {
+      const count = this.#promises.topics.get(topic)?.partitions ?? 0
+      for (let index = 0; index < count; index++) {
+        const partition = `${topic}-${index}`
+        if (state.claims.has(partition)) continue
+        this.settled.add(partition, `${group} is Stable, and nobody owns ${partition}`, end.time, [state.stateSeq])
+      }
+    }
+  }
+
+  #group(name: string): GroupState {
+    let state = this.#groups.get(name)
+    if (state === undefined) {
+      state = {
+        generation: -1,
+        claims: new Map(),
+        committed: new Map(),
+        begins: new Map(),
+        passedOver: new Map(),
+        processed: new Map(),
+        goneBack: new Map(),
+        state: 'none',
+        stateSeq: 0,
+      }
+      this.#groups.set(name, state)
+    }
+    return state
+  }
+}
