@@ -5,6 +5,8 @@
  * committed decisions; nodes themselves never see it.
  */
 
+import { coordinatorPartition } from '../broker/coordinator/internal-topics.js'
+import { GROUP_METADATA_TOPIC } from '../broker/topic-names.js'
 import type { TraceEvent, EventType } from '../kernel/events.js'
 import { nodeName, parsePartition, type NodeName } from '../kernel/names.js'
 import type { Trace } from '../kernel/trace.js'
@@ -55,6 +57,13 @@ export class ClusterView {
   leader(partition: string): NodeName | undefined {
     const view = this.#partitions.get(partition)
     return view === undefined || view.leader < 0 ? undefined : nodeName(view.leader)
+  }
+
+  /** The leader of the partition of `__consumer_offsets` that the group belongs to. */
+  groupCoordinator(group: string): NodeName | undefined {
+    let count = 0
+    for (const name of this.#partitions.keys()) if (name.startsWith(`${GROUP_METADATA_TOPIC}-`)) count++
+    return count === 0 ? undefined : this.leader(`${GROUP_METADATA_TOPIC}-${coordinatorPartition(group, count)}`)
   }
 
   /** The active controller of the newest epoch, if its process is up. */

@@ -4,6 +4,7 @@
  *     target := NAME | brokers | controllers | clients | controller | any broker | any controller
  *             | leader(PARTITION) | followers(PARTITION) | replicas(PARTITION) | isr(PARTITION)
  *             | minority(SET) | majority(SET) | random(N of SET) | rest
+ *             | coordinator(GROUP) | members(CLIENT)
  *     SET    := brokers | controllers | clients | any target above
  *
  * `any` and `random` choose among nodes that are up, from the step's own random stream. `rest` is every broker and controller not
@@ -23,6 +24,8 @@ export type Target =
   | { readonly type: 'partition'; readonly role: PartitionRole; readonly partition: string }
   | { readonly type: 'share'; readonly share: 'minority' | 'majority'; readonly of: Target }
   | { readonly type: 'random'; readonly count: number; readonly of: Target }
+  | { readonly type: 'coordinator'; readonly group: string }
+  | { readonly type: 'members'; readonly client: string }
 
 type PartitionRole = 'leader' | 'followers' | 'replicas' | 'isr'
 
@@ -32,6 +35,10 @@ export interface TargetNames {
   readonly controllers: readonly NodeName[]
   readonly clients: readonly NodeName[]
   readonly partitions: readonly string[]
+  /** group.id of every group. */
+  readonly groups?: readonly string[]
+  /** Client → the nodes of its members. */
+  readonly members?: ReadonlyMap<string, readonly NodeName[]>
 }
 
 /** What a target is resolved against when its step acts. */
@@ -45,7 +52,17 @@ export interface TargetContext {
 
 const ROLES: readonly PartitionRole[] = ['leader', 'followers', 'replicas', 'isr']
 const WORDS = ['brokers', 'controllers', 'clients', 'controller', 'any broker', 'any controller', 'rest']
-const FORMS = ['leader(…)', 'followers(…)', 'replicas(…)', 'isr(…)', 'minority(…)', 'majority(…)', 'random(N of …)']
+const FORMS = [
+  'leader(…)',
+  'followers(…)',
+  'replicas(…)',
+  'isr(…)',
+  'minority(…)',
+  'majority(…)',
+  'random(N of …)',
+  'coordinator(…)',
+  'members(…)',
+]
 
 /** Parses a target, or says what is wrong with it and how to mend it. */
 export function parseTarget(text: string, names: TargetNames): { target: Target } | { wrong: string; mend?: string } {
@@ -89,6 +106,22 @@ function parseCall(
     }
     return { target: { type: 'partition', role: name as PartitionRole, partition: argument } }
   }
+  if (name === 'coordinator') {
+    const groups = names.groups ?? []
+    if (groups.includes(argument)) return { target: { type: 'coordinator', group: argument } }
+    return unknownName(
+      name,
+      argument,
+      'no such group',
+      groups,
+      'give a client a group: { consume: TOPIC, group: NAME }',
+    )
+  }
+  if (name === 'members') {
+    const clients = [...(names.members?.keys() ?? [])]
+    if (clients.includes(argument)) return { target: { type: 'members', client: argument } }
+    return unknownName(name, argument, 'no such client', clients, 'it is a client with a group')
+  }
   if (name === 'minority' || name === 'majority') {
     const of = parseTarget(argument, names)
     return 'wrong' in of ? of : { target: { type: 'share', share: name, of: of.target } }
@@ -103,11 +136,22 @@ function parseCall(
     const of = parseTarget(parts[2] as string, names)
     return 'wrong' in of ? of : { target: { type: 'random', count: Number(parts[1]), of: of.target } }
   }
-  const near = nearest(name, [...ROLES, 'minority', 'majority', 'random', 'any'])
+  const near = nearest(name, [...ROLES, 'minority', 'majority', 'random', 'any', 'coordinator', 'members'])
   return {
     wrong: `unknown target ${name}(…)`,
     mend: near ? `did you mean ${near}(…)?` : `known are ${FORMS.join(', ')}`,
   }
+}
+
+function unknownName(
+  form: string,
+  argument: string,
+  what: string,
+  known: readonly string[],
+  otherwise: string,
+): { wrong: string; mend: string } {
+  const near = nearest(argument, known)
+  return { wrong: `${form}(${argument}): ${what}`, mend: near ? `did you mean ${near}?` : otherwise }
 }
 
 /** The nodes that `target` means right now, in a fixed order; or why it means nobody. */
@@ -123,6 +167,12 @@ export function resolveTarget(target: Target, context: TargetContext): readonly 
     }
     case 'partition':
       return resolvePartition(target.role, target.partition, context)
+    case 'coordinator': {
+      const coordinator = context.view.groupCoordinator(target.group)
+      return coordinator === undefined ? { nobody: `nobody coordinates ${target.group} yet` } : [coordinator]
+    }
+    case 'members':
+      return context.names.members?.get(target.client) ?? []
     case 'any':
     case 'random': {
       const of = resolveTarget(target.of, context)

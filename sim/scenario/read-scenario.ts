@@ -8,7 +8,7 @@
 
 import type { z } from 'zod'
 import { nearest } from '../kernel/config-def.js'
-import { partitionName } from '../kernel/names.js'
+import { partitionName, type NodeName } from '../kernel/names.js'
 import type { Micros } from '../kernel/units.js'
 import { STEP_KINDS } from '../faults/kinds.js'
 import type { StepKind } from '../faults/kind.js'
@@ -82,14 +82,22 @@ export function namesOf(surface: ScenarioSurface, problems: ScenarioProblem[] = 
       }
     }
   })
+  const members = Object.entries(surface.clients).map(([name, client]): [string, readonly NodeName[]] => [
+    name,
+    nodesOfClient(name, client !== undefined && 'members' in client ? Number(client.members) : 1),
+  ])
   return {
     brokers: Array.from({ length: brokers }, (_, i) => `b${i + 1}`),
     controllers: Array.from({ length: surface.cluster.controllers }, (_, i) => `c${i + 1}`),
-    clients: Object.entries(surface.clients).flatMap(([name, client]) =>
-      nodesOfClient(name, 'members' in client && typeof client.members === 'number' ? client.members : 1),
-    ),
+    clients: members.flatMap(([, nodes]) => nodes),
     partitions,
+    groups: [...new Set(Object.values(surface.clients).flatMap((client) => groupOf(client) ?? []))],
+    members: new Map(members.filter(([name]) => groupOf(surface.clients[name]) !== undefined)),
   }
+}
+
+function groupOf(client: ScenarioSurface['clients'][string] | undefined): string | undefined {
+  return client !== undefined && 'group' in client && typeof client.group === 'string' ? client.group : undefined
 }
 
 function readStep(

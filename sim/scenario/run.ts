@@ -10,7 +10,7 @@ import { Injector } from '../faults/injector.js'
 import type { TargetNames } from '../faults/target.js'
 import { Engine } from '../kernel/engine.js'
 import type { TraceEvent } from '../kernel/events.js'
-import { parsePartition } from '../kernel/names.js'
+import { parsePartition, type NodeName } from '../kernel/names.js'
 import type { Micros } from '../kernel/units.js'
 import { Oracles } from '../oracle/oracles.js'
 import { nodesOfSpec } from './client-nodes.js'
@@ -64,10 +64,18 @@ export class Run {
     this.cluster = new Cluster(this.engine, scenario.cluster, scenario.run.wire)
     this.measures = new Measures(trace, this.cluster.view, clientOfNode(scenario))
     this.#judge = new Judge(scenario, this.measures)
+    const members = Object.entries(scenario.clients).map(([name, spec]): [string, readonly NodeName[]] => [
+      name,
+      nodesOfSpec(name, spec),
+    ])
     this.names = {
       brokers: this.cluster.brokers,
       controllers: this.cluster.controllers,
-      clients: Object.entries(scenario.clients).flatMap(([name, spec]) => nodesOfSpec(name, spec)),
+      clients: members.flatMap(([, nodes]) => nodes),
+      groups: [
+        ...new Set(Object.values(scenario.clients).flatMap((spec) => (spec.kind === 'group' ? [spec.group] : []))),
+      ],
+      members: new Map(members.filter(([name]) => scenario.clients[name]?.kind === 'group')),
       partitions: this.#judge.partitions,
     }
     this.#injector = new Injector(this.cluster, scenario.steps, this.names)

@@ -33,7 +33,22 @@ const CALM: Micros = seconds(75)
 
 /** The scenario of one seed, within what the configuration promises. */
 export function safeSwarm(seed: number): Scenario {
-  const random = new Random(`swarm/${seed}`)
+  return swarm(`swarm ${seed}`, new Random(`swarm/${seed}`), PLAIN)
+}
+
+/** The same with groups of consumers, whose members fail, too. */
+export function groupSwarm(seed: number): Scenario {
+  return swarm(`group swarm ${seed}`, new Random(`group-swarm/${seed}`), GROUPS)
+}
+
+/** What a swarm has beside brokers, producers and their faults. */
+interface Profile {
+  config(random: Random): Plain
+  clients(random: Random): Plain
+  readonly faults: readonly FaultOf[]
+}
+
+function swarm(name: string, random: Random, profile: Profile): Scenario {
   const brokers = names(
     'b',
     random.weighted([
@@ -53,19 +68,20 @@ export function safeSwarm(seed: number): Scenario {
   const partitionCount = random.between(1, 3)
   const partitions = Array.from({ length: partitionCount }, (_, i) => `orders-${i}`)
   const draw: Draw = { random, brokers, controllers, partitions, lossy: random.pick(brokers) }
-  const kinds = FAULTS.filter(() => random.chance(0.45))
-  const chosen = kinds.length > 0 ? kinds : [random.pick(FAULTS)]
+  const faults = [...FAULTS, ...profile.faults]
+  const kinds = faults.filter(() => random.chance(0.45))
+  const chosen = kinds.length > 0 ? kinds : [random.pick(faults)]
   const steps = Array.from({ length: random.between(1, 10) }, () => stepOf(random.pick(chosen), draw))
   const surface = {
     version: 1,
-    name: `swarm ${seed}`,
+    name,
     cluster: {
       brokers: brokers.length,
       controllers: controllers.length,
-      config: serverConfig(random),
+      config: { ...serverConfig(random), ...profile.config(random) },
       topics: { orders: { partitions: partitionCount, 'replication-factor': 3 } },
     },
-    clients: clients(random),
+    clients: { ...clients(random), ...profile.clients(random) },
     steps,
     run: {
       until: formatDuration(STORM + LONGEST_FAULT + CALM),
@@ -217,6 +233,66 @@ const FAULTS: readonly FaultOf[] = [
     lasts: true,
   }),
 ]
+
+const PLAIN: Profile = { config: () => ({}), clients: () => ({}), faults: [] }
+
+const MEMBERS_MAX = 4
+
+const GROUPS: Profile = {
+  config: (random) => ({
+    'offsets.topic.num.partitions': random.pick([1, 2, 5]),
+    'group.initial.rebalance.delay.ms': random.pick([0, 500, 3_000]),
+  }),
+  clients: (random) => {
+    const all: Plain = {}
+    for (let i = 1; i <= random.between(1, 2); i++) {
+      const commit = random.pick(['auto', 'sync', 'async'])
+      all[`g${i}`] = {
+        consume: 'orders',
+        group: `shop-${i}`,
+        members: random.between(2, MEMBERS_MAX),
+        commit,
+        'auto.offset.reset': 'earliest',
+        'session.timeout.ms': random.pick([6_000, 10_000]),
+        'heartbeat.interval.ms': random.pick([500, 2_000]),
+        'max.poll.interval.ms': random.pick([10_000, 30_000]),
+        ...(random.chance(0.5) && { 'auto.commit.interval.ms': random.pick([100, 1_000]) }),
+        ...(random.chance(0.3) && { static: true }),
+        ...(random.chance(0.4) && { work: `${random.pick([100, 500, 2_000])}us` }),
+        'partition.assignment.strategy': random.pick(['range', 'roundrobin', 'sticky', 'cooperative-sticky']),
+      }
+    }
+    return all
+  },
+  faults: [
+    ({ random }) => ({ step: { kill: member(random) }, lasts: true }),
+    ({ random }) => ({ step: { pause: member(random) }, lasts: true }),
+    ({ random }) => ({ step: { stop: member(random) }, lasts: true }),
+    ({ random }) => ({ step: { isolate: member(random) }, lasts: true }),
+    ({ random }) => ({ step: { reset: member(random) }, lasts: false }),
+    () => ({ step: { kill: 'coordinator(shop-1)' }, lasts: true }),
+    ({ random, brokers }) => ({
+      step: { drop: { ...groupMessage(random), from: random.pick(brokers), times: random.between(1, 5) } },
+      lasts: true,
+    }),
+    ({ random }) => ({
+      step: {
+        delay: { ...groupMessage(random), by: `${random.pick([50, 500, 5_000])}ms`, times: random.between(1, 20) },
+      },
+      lasts: true,
+    }),
+  ],
+}
+
+/** Every group has two members at least. */
+function member(random: Random): string {
+  return `g1-${random.between(1, 2)}`
+}
+
+function groupMessage(random: Random): Plain {
+  const api = random.pick(['JoinGroup', 'SyncGroup', 'Heartbeat', 'OffsetCommit', 'OffsetFetch', 'FindCoordinator'])
+  return random.chance(0.5) ? { request: api } : { response: api }
+}
 
 function stepOf(fault: FaultOf, draw: Draw): Plain {
   const { random } = draw
