@@ -37,6 +37,8 @@ interface GroupState {
   readonly processed: Map<string, Set<Offset>>
   /** Partition → sequence of the last time that a member was told to go back, and where to. */
   readonly goneBack: Map<string, { to: Offset; seq: number }>
+  /** Who loaded the group, or made it, last: a coordinator that was deposed may not know yet. */
+  coordinator: NodeName
   state: string
   stateSeq: number
 }
@@ -103,6 +105,9 @@ export class Groups implements Oracle {
         break
       case 'group.state': {
         const state = this.#group(event.data.group)
+        if (event.data.from === 'none') state.coordinator = event.node
+        // Another one has loaded the group meanwhile.
+        if (event.node !== state.coordinator) break
         state.state = event.data.to
         state.stateSeq = event.seq
         break
@@ -282,6 +287,7 @@ export class Groups implements Oracle {
         passedOver: new Map(),
         processed: new Map(),
         goneBack: new Map(),
+        coordinator: '',
         state: 'none',
         stateSeq: 0,
       }

@@ -84,6 +84,7 @@ export class ClassicGroups {
       if (memberId !== '') return refuse(Errors.UNKNOWN_MEMBER_ID)
       group = new ClassicGroup(groupId, this.#nowMs())
       this.#groups.set(groupId, group)
+      this.#emit(group, 'none', 'created')
     }
     if (!group.accepts(memberId, config['group.max.size'])) return refuse(Errors.GROUP_MAX_SIZE_REACHED)
     const writes =

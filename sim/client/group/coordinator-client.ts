@@ -62,7 +62,7 @@ export class CoordinatorClient {
     this.#isFinding = true
     const broker = brokers[this.#env.random.int(brokers.length)] as NodeName
     const { key, keyType } = this.#options
-    this.#requests.send(broker, 'FindCoordinator', { key, keyType, coordinatorKeys: [key] }, (result) => {
+    this.#requests.send(broker, 'FindCoordinator', { key: '', keyType, coordinatorKeys: [key] }, (result) => {
       const found = result.ok ? result.response.coordinators[0] : undefined
       if (found?.errorCode === Errors.NONE) {
         this.#isFinding = false
