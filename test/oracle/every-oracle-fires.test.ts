@@ -14,6 +14,7 @@ const PROMISES: Promises = {
   topics: new Map([
     ['orders', { partitions: 1, replicationFactor: 3, minInsyncReplicas: 2, uncleanLeaderElection: false }],
   ]),
+  groups: new Map([['shop', { topics: ['orders'] }]]),
   brokers: ['b1', 'b2', 'b3'],
   controllers: ['c1', 'c2', 'c3'],
   settle: 1_000_000,
@@ -123,6 +124,32 @@ class Story {
     return this.emit('r1', 'consume.polled', { partition: P, offsets, ids, leaderEpochs: offsets.map(() => 0) })
   }
 
+  /** A member is given all there is, in a generation. */
+  member(node: string, generation: number, owned: readonly string[] = [P]): this {
+    const group = 'shop'
+    const place = { group, member: node, from: 'completing', to: 'stable', generation, reason: 'assigned' }
+    this.emit(node, 'consumer.member', place)
+    return this.emit(node, 'consumer.assigned', { group, member: node, generation, partitions: owned, owned })
+  }
+
+  groupState(to: string, node = 'b1', from = 'none'): this {
+    const data = { group: 'shop', protocol: 'classic' as const, from, to, generation: 1, members: 1, reason: 'test' }
+    return this.emit(node, 'group.state', data)
+  }
+
+  /** The member was given, worked on and committed offsets up to `end`, but for those in `except`. */
+  works(node: string, end: number, except: readonly number[] = []): this {
+    this.emit(node, 'consume.position', { partition: P, from: -1, to: 0, reason: 'reset' })
+    const offsets = Array.from({ length: end }, (_, offset) => offset).filter((offset) => !except.includes(offset))
+    this.emit(node, 'consume.processed', { partition: P, offsets, ids: offsets.map((offset) => `p1/${offset}`) })
+    return this.commits(end)
+  }
+
+  commits(offset: number): this {
+    const data = { group: 'shop', partition: P, offset, leaderEpoch: 0, member: 'm', generation: 1, producerId: -1 }
+    return this.emit('b1', 'group.offset', data)
+  }
+
   replay(node: string, baseOffset: number, digest: number): this {
     return this.emit(node, 'metadata.replay', { baseOffset, lastOffset: baseOffset, epoch: 1, digest, records: [] })
   }
@@ -192,6 +219,10 @@ const BROKEN: Readonly<Record<string, (story: Story) => Story>> = {
   'elections-as-configured': (story) => story.decide(1, 1, 1, [1]).decide(-1, 2, 2, [1]).decide(3, 3, 3, [3], true),
   'positions-consistent': (story) =>
     story.emit('r1', 'consume.position', { partition: P, from: -1, to: 0, reason: 'assigned' }).poll([0]).poll([2]),
+  'one-owner-per-generation': (story) => story.member('g1', 1).member('g2', 1),
+  'committed-offsets-hold': (story) => story.member('g1', 1).works('g1', 3).commits(2),
+  'at-least-once': (story) => story.member('g1', 1).works('g1', 3, [1]),
+  'groups-settle': (story) => story.member('g1', 1).groupState('PreparingRebalance'),
   recovers: (story) => story.decide(1, 0, 1, [1, 2]),
 }
 
@@ -199,7 +230,8 @@ describe('every oracle', () => {
   it('has a way to break what it guards', () => expect(Object.keys(BROKEN).sort()).toEqual([...ORACLE_NAMES].sort()))
 
   it.each(ORACLE_NAMES)('%s passes over a sound story', (name) => {
-    expect(new Story().written().poll([0, 1, 2]).report(name)).toMatchObject({
+    const sound = new Story().written().poll([0, 1, 2]).groupState('Stable').member('g1', 1).works('g1', 3)
+    expect(sound.report(name)).toMatchObject({
       verdict: 'pass',
       violationCount: 0,
       losses: [],
@@ -212,6 +244,40 @@ describe('every oracle', () => {
     expect(report.verdict).toBe('fail')
     expect(report.violations[0]?.evidence.length).toBeGreaterThan(0)
     expect(report.violations[0]?.message).not.toBe('')
+  })
+})
+
+describe('a group', () => {
+  it('may give a partition to another member in the next generation', () => {
+    const story = new Story().written().groupState('Stable').member('g1', 1).member('g2', 2)
+    expect(story.report('one-owner-per-generation').verdict).toBe('pass')
+  })
+
+  it('is judged by its newest coordinator', () => {
+    const story = new Story().written().groupState('Stable', 'b1').groupState('Stable', 'b2').member('g1', 1)
+    story.groupState('PreparingRebalance', 'b1', 'Stable')
+    expect(story.report('groups-settle').verdict).toBe('pass')
+  })
+
+  it('with partitions that nobody owns has not settled', () => {
+    const story = new Story().written().groupState('Stable').member('g1', 1, [])
+    expect(story.report('groups-settle').violations[0]?.message).toBe('shop is Stable, and nobody owns orders-0')
+  })
+
+  it('loses to its reset policy what the policy passes over', () => {
+    const story = new Story().written().groupState('Stable').member('g1', 1)
+    story.emit('g1', 'consume.position', { partition: P, from: -1, to: 0, reason: 'reset' })
+    story.emit('g1', 'consume.position', { partition: P, from: 0, to: 2, reason: 'reset' })
+    story.emit('g1', 'consume.processed', { partition: P, offsets: [2], ids: ['p1/2'] }).commits(3)
+    const { verdict, losses } = story.report('at-least-once')
+    expect(verdict).toBe('pass')
+    expect(losses).toMatchObject([{ reason: 'auto.offset.reset passed over it', count: 2 }])
+  })
+
+  it('may go back where a member was told to', () => {
+    const story = new Story().written().member('g1', 1).works('g1', 3)
+    story.emit('g1', 'consume.position', { partition: P, from: 3, to: 1, reason: 'seek' }).commits(2)
+    expect(story.report('committed-offsets-hold').verdict).toBe('pass')
   })
 })
 

@@ -2,8 +2,8 @@
 
 import { ByteReader, MalformedBytes } from '../../wire/primitives.js'
 
-/** Topics of the `metadata` that a consumer joins with; none when it is not one. */
-export function subscribedTopics(metadata: Uint8Array): readonly string[] {
+/** Topics of the `metadata` that a consumer joins with; undefined when it cannot be read. */
+export function subscribedTopics(metadata: Uint8Array): readonly string[] | undefined {
   const reader = new ByteReader(metadata)
   try {
     reader.int16()
@@ -12,7 +12,7 @@ export function subscribedTopics(metadata: Uint8Array): readonly string[] {
     for (let i = 0; i < count; i++) topics.push(reader.string())
     return topics
   } catch (error) {
-    if (error instanceof MalformedBytes) return []
+    if (error instanceof MalformedBytes) return undefined
     throw error
   }
 }

@@ -233,7 +233,7 @@ export class GroupShard implements Shard<GroupRecord> {
     const records: GroupRecord[] = []
     const response = partitions.map((name): ErrorCode => {
       const topic = parsePartition(name)?.topic ?? name
-      if (subscribed.has(topic)) return Errors.GROUP_SUBSCRIBED_TO_TOPIC
+      if (subscribed?.has(topic) === true) return Errors.GROUP_SUBSCRIBED_TO_TOPIC
       if (this.#offsets.at(groupId, name, Infinity) !== undefined) records.push(offsetTombstone(groupId, name))
       return Errors.NONE
     })
@@ -286,18 +286,21 @@ export class GroupShard implements Shard<GroupRecord> {
     if (stored.expireTimestamp >= 0) return nowMs >= stored.expireTimestamp
     if (group.protocolType === undefined) return nowMs >= stored.commitTimestamp + retentionMs
     if (group.is('Empty')) return nowMs >= Math.max(group.stateTimestamp, stored.commitTimestamp) + retentionMs
-    if (!group.usesConsumerProtocol || !group.is('Stable')) return false
-    return (
-      !this.#subscribed(group).has(parsePartition(name)?.topic ?? '') && nowMs >= stored.commitTimestamp + retentionMs
-    )
+    if (!group.is('Stable')) return false
+    const subscribed = this.#subscribed(group)
+    if (subscribed === undefined || subscribed.has(parsePartition(name)?.topic ?? '')) return false
+    return nowMs >= stored.commitTimestamp + retentionMs
   }
 
-  /** Topics that members of a group of consumers subscribe to. */
-  #subscribed(group: ClassicGroup): ReadonlySet<string> {
+  /** Topics that members of a group of consumers subscribe to; undefined when they cannot be known. */
+  #subscribed(group: ClassicGroup): ReadonlySet<string> | undefined {
+    if (!group.usesConsumerProtocol) return undefined
     const topics = new Set<string>()
-    if (!group.usesConsumerProtocol) return topics
-    for (const member of group.members.values())
-      for (const topic of subscribedTopics(group.metadataOf(member))) topics.add(topic)
+    for (const member of group.members.values()) {
+      const own = subscribedTopics(group.metadataOf(member))
+      if (own === undefined) return undefined
+      for (const topic of own) topics.add(topic)
+    }
     return topics
   }
 
