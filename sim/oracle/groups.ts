@@ -247,8 +247,10 @@ export class Groups implements Oracle {
     for (const { offset, crc, seq: ackSeq, id } of this.#acked.get(partition) ?? []) {
       if (offset < begin || offset >= committed) continue
       this.#atLeastOnce.checks++
-      if (done?.has(offset) === true || !this.#logs.holds(partition, offset, crc)) continue
+      if (done?.has(offset) === true) continue
       const passed = state.passedOver.get(partition)?.find(([from, to]) => from <= offset && offset < to)
+      // What an election or retention took away nobody can be given.
+      if (passed === undefined && !this.#logs.holds(partition, offset, crc)) continue
       const excuse = passed !== undefined ? 'auto.offset.reset passed over it' : promised.excuse
       const message = `${partition}@${offset} (${id}) is below what ${group} committed (${committed}), and no member worked on it`
       this.#atLeastOnce.add(`${partition}@${offset}`, message, end.time, [ackSeq, passed?.[2] ?? 0, seq], excuse)
