@@ -112,6 +112,37 @@ function describeRest(event: TraceEvent): string {
     case 'run.end':
       return 'end of the run'
     default:
+      return describeGroups(event)
+  }
+}
+
+function describeGroups(event: TraceEvent): string {
+  switch (event.type) {
+    case 'group.loaded':
+      return `${event.data.partition} loaded: ${event.data.groups} groups, ${event.data.offsets} offsets`
+    case 'group.unloaded':
+      return `${event.data.partition} given up`
+    case 'group.state':
+      return `${event.data.group} ${event.data.to}, generation ${event.data.generation}, ${event.data.members} members (${event.data.reason})`
+    case 'group.member':
+      return `${event.data.group}: ${event.data.instance || event.data.member} ${event.data.change}`
+    case 'group.offset':
+      return `${event.data.group} committed ${event.data.partition}@${event.data.offset}`
+    case 'group.offset-removed':
+      return `${event.data.group} forgets ${event.data.partition}@${event.data.offset} (${event.data.reason})`
+    case 'consumer.member':
+      return `${event.data.group}: ${event.data.to}, generation ${event.data.generation} (${event.data.reason})`
+    case 'consumer.assigned':
+      return `owns ${event.data.owned.join(' ') || 'nothing'}, generation ${event.data.generation}`
+    case 'consumer.revoked':
+      return `${event.data.how === 'lost' ? 'has lost' : 'gives up'} ${event.data.partitions.join(' ')}`
+    case 'consumer.commit':
+      return `commits ${event.data.partitions.map((name, at) => `${name}@${event.data.offsets[at]}`).join(' ')} (${event.data.how})`
+    case 'consumer.committed':
+      return `commit ${event.data.outcome}`
+    case 'consume.processed':
+      return `done with ${event.data.partition}@${range(event.data.offsets[0] ?? 0, event.data.offsets.at(-1) ?? 0)}`
+    default:
       return event.type
   }
 }

@@ -96,7 +96,9 @@ function focusOf({ failures, readyAt }: RunResult, trace: readonly TraceEvent[])
   const known = new Set(decided.map((event) => event.data.partition))
   const changed = decided.filter((event) => event.time >= readyAt).map((event) => event.data.partition)
   const ordered = [...named.filter((name) => known.has(name)), ...changed, ...known]
-  return [...new Set(ordered)].slice(0, PARTITIONS_MAX)
+  // Kafka's own topics only where nothing else is.
+  const own = ordered.filter((name) => !name.startsWith('__'))
+  return [...new Set(own.length > 0 ? own : ordered)].slice(0, PARTITIONS_MAX)
 }
 
 /** Sequences that led to `seq`, nearest first. */
@@ -134,11 +136,20 @@ function weightOf(event: TraceEvent, partitions: readonly string[]): number {
     case 'controller.broker':
       return event.data.change === 'fenced' ? 50 : 30
     case 'controller.partition':
-      return partitions.includes(event.data.partition) ? 75 : 20
+      return partitions.includes(event.data.partition) ? 75 : event.data.partition.startsWith('__') ? 5 : 20
     case 'replica.leader':
       return partitions.includes(event.data.partition) ? 72 : 0
     case 'log.truncate':
       return partitions.includes(event.data.partition) ? 74 : 10
+    case 'group.state':
+      return event.data.to === 'Stable' || event.data.to === 'Empty' ? 55 : 28
+    case 'consumer.assigned':
+    case 'consumer.revoked':
+      return 45
+    case 'group.loaded':
+      return event.data.groups > 0 ? 48 : 0
+    case 'consumer.committed':
+      return event.data.outcome === 'ok' ? 0 : 46
     case 'isr.rejected':
       return 40
     case 'hw.set':
