@@ -30,6 +30,7 @@ import {
   syncError,
 } from './classic-group.js'
 import { groupFrom, groupRecord } from './classic-group-records.js'
+import { heartbeatKey, joinKey, syncKey } from './classic-group-timers.js'
 import type { GroupMetadataValue, GroupRecord } from './group-records.js'
 import { type GroupConfig, NEW_MEMBER_JOIN_TIMEOUT_MS } from './group-settings.js'
 
@@ -591,16 +592,4 @@ export class ClassicGroups {
   #nowMs(): Millis {
     return this.#host.env.clock.wallMs()
   }
-}
-
-function joinKey({ groupId }: ClassicGroup): string {
-  return `join/${groupId}`
-}
-
-function syncKey({ groupId }: ClassicGroup): string {
-  return `sync/${groupId}`
-}
-
-function heartbeatKey({ groupId }: ClassicGroup, memberId: string): string {
-  return `heartbeat/${groupId}/${memberId}`
 }
