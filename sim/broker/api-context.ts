@@ -11,6 +11,8 @@ import type { GroupCoordinator } from './group/group-coordinator.js'
 import type { MetadataCache } from './metadata-cache.js'
 import type { ProducerIdManager } from './producer-id-manager.js'
 import type { ReplicaManager } from './replica-manager.js'
+import type { TransactionCoordinator } from './txn/transaction-coordinator.js'
+import type { TransactionVerifier } from './txn/verification.js'
 import type { TopicAutoCreation } from './topic-auto-creation.js'
 
 export interface ApiContext {
@@ -25,6 +27,8 @@ export interface ApiContext {
   readonly replicas: ReplicaManager
   readonly logs: LogManager
   readonly groups: GroupCoordinator
+  readonly transactions: TransactionCoordinator
+  readonly verifier: TransactionVerifier
   /** The finalised level of kraft.version, which the quorum keeps in control records. */
   readonly kraftVersion: () => number
 }

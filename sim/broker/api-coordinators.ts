@@ -1,10 +1,6 @@
 /**
- * Coordinators of groups and transactions, and producer ids.
- *
- * FindCoordinator names the leader of the partition of the internal topic that the key hashes to; a topic that is missing is made,
- * and the client is to ask again (COORDINATOR_NOT_AVAILABLE). Share groups have no coordinator here. InitProducerId
- * without a transactional id gives a new producer id with epoch 0 whatever id the producer had before: an idempotent
- * producer bumps its epoch by itself and asks only once the epochs are used up (KIP-360, `TransactionCoordinator`).
+ * FindCoordinator: the leader of the partition of the internal topic that the key hashes to. A topic that is missing is made, and the client is
+ * to ask again (COORDINATOR_NOT_AVAILABLE). Share groups have no coordinator here.
  */
 
 import type { Apis } from '../wire/apis.js'
@@ -12,7 +8,7 @@ import { type ErrorCode, Errors } from '../wire/errors.js'
 import type { ApiContext, ApiHandlers } from './api-context.js'
 import { coordinatorPartition } from './coordinator/internal-topics.js'
 import type { RequestOrigin } from './forwarding.js'
-import { GROUP_METADATA_TOPIC } from './topic-names.js'
+import { GROUP_METADATA_TOPIC, TRANSACTION_STATE_TOPIC } from './topic-names.js'
 
 /** `CoordinatorType`. */
 export const GROUP_COORDINATOR = 0
@@ -20,12 +16,13 @@ export const TRANSACTION_COORDINATOR = 1
 export const SHARE_COORDINATOR = 2
 
 /** The internal topic of each type of coordinator. */
-const TOPICS: ReadonlyMap<number, string> = new Map([[GROUP_COORDINATOR, GROUP_METADATA_TOPIC]])
+const TOPICS: ReadonlyMap<number, string> = new Map([
+  [GROUP_COORDINATOR, GROUP_METADATA_TOPIC],
+  [TRANSACTION_COORDINATOR, TRANSACTION_STATE_TOPIC],
+])
 
 /** From here on several keys are asked for at once (KIP-699). */
 const BATCHED_VERSION = 4
-const NO_PRODUCER_ID = -1
-const NO_PRODUCER_EPOCH = -1
 
 type Found = Apis['FindCoordinator']['response']['coordinators'][number]
 
@@ -46,7 +43,6 @@ export function coordinatorHandlers(context: ApiContext): ApiHandlers {
         coordinators: isBatched ? found : [],
       })
     },
-    InitProducerId: (request) => request.respond(initProducerId(context, request.body)),
   }
 }
 
@@ -54,8 +50,7 @@ function find(context: ApiContext, origin: RequestOrigin, keyType: number, key: 
   const none = (errorCode: ErrorCode): Found => ({ key, nodeId: -1, host: '', port: -1, errorCode, errorMessage: '' })
   const topic = TOPICS.get(keyType)
   if (topic === undefined) {
-    const isKnown = keyType === TRANSACTION_COORDINATOR || keyType === SHARE_COORDINATOR
-    return none(isKnown ? Errors.COORDINATOR_NOT_AVAILABLE : Errors.INVALID_REQUEST)
+    return none(keyType === SHARE_COORDINATOR ? Errors.COORDINATOR_NOT_AVAILABLE : Errors.INVALID_REQUEST)
   }
   const { image } = context.metadata
   const partitions = image.topicsByName.get(topic)?.partitions
@@ -67,32 +62,4 @@ function find(context: ApiContext, origin: RequestOrigin, keyType: number, key: 
   const broker = context.metadata.aliveBroker(leader)
   if (broker === undefined) return none(Errors.COORDINATOR_NOT_AVAILABLE)
   return { key, nodeId: leader, host: broker.host, port: broker.port, errorCode: Errors.NONE, errorMessage: '' }
-}
-
-function initProducerId(
-  context: ApiContext,
-  body: Apis['InitProducerId']['request'],
-): Apis['InitProducerId']['response'] {
-  if ((body.producerId === NO_PRODUCER_ID) !== (body.producerEpoch === NO_PRODUCER_EPOCH)) {
-    return producerIdError(Errors.INVALID_REQUEST)
-  }
-  if (body.transactionalId === '') return producerIdError(Errors.INVALID_REQUEST)
-  if (body.transactionalId !== null) return producerIdError(Errors.COORDINATOR_NOT_AVAILABLE)
-  const generated = context.producerIds.generate()
-  if (!('producerId' in generated)) return producerIdError(generated.error)
-  return {
-    throttleTimeMs: 0,
-    errorCode: Errors.NONE,
-    producerId: generated.producerId,
-    producerEpoch: 0,
-  }
-}
-
-function producerIdError(errorCode: ErrorCode): Apis['InitProducerId']['response'] {
-  return {
-    throttleTimeMs: 0,
-    errorCode,
-    producerId: NO_PRODUCER_ID,
-    producerEpoch: NO_PRODUCER_EPOCH,
-  }
 }

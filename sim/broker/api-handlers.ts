@@ -4,8 +4,9 @@
  *   data              → ReplicaManager          Produce, Fetch, ListOffsets, OffsetForLeaderEpoch, DeleteRecords
  *   cluster           → metadata cache          Metadata, DescribeCluster, DescribeTopicPartitions, ApiVersions
  *   this broker       → its own state           DescribeConfigs, DescribeLogDirs
- *   coordinators      → metadata, producer ids  FindCoordinator, InitProducerId
+ *   coordinators      → metadata                FindCoordinator
  *   groups            → GroupCoordinator        JoinGroup, SyncGroup, Heartbeat, LeaveGroup, OffsetCommit, OffsetFetch, …
+ *   transactions      → TransactionCoordinator  InitProducerId, AddPartitionsToTxn, EndTxn, WriteTxnMarkers, …
  *   everything that changes the cluster → the active controller, in an envelope
  *
  * An API without a line (those of controllers and of raft) is refused by closing the connection, as Kafka's SocketServer does.
@@ -18,6 +19,7 @@ import { configHandlers } from './api-configs.js'
 import type { ApiContext, ApiHandler, ApiHandlers } from './api-context.js'
 import { coordinatorHandlers } from './api-coordinators.js'
 import { groupHandlers } from './api-groups.js'
+import { transactionHandlers } from './api-transactions.js'
 import { logDirHandlers } from './api-log-dirs.js'
 import { metadataHandlers } from './api-metadata.js'
 import { apiVersionsHandler } from './api-versions.js'
@@ -37,6 +39,7 @@ export function brokerHandlers(context: ApiContext): ApiHandlers {
     ...logDirHandlers(context),
     ...coordinatorHandlers(context),
     ...groupHandlers(context),
+    ...transactionHandlers(context),
     ApiVersions: apiVersionsHandler(context, () => new Set(Object.keys(handlers) as ApiName[])),
     CreateTopics: forward(context, 'CreateTopics'),
     DeleteTopics: forward(context, 'DeleteTopics'),

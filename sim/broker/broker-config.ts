@@ -21,6 +21,7 @@ import { QUORUM_SETTINGS } from '../kraft/quorum-config.js'
 import { LOG_BROKER_SETTINGS } from '../log/log-config.js'
 import { isSettingWithoutEffect } from './broker-known-settings.js'
 import { GROUP_SETTINGS } from './group/group-settings.js'
+import { TXN_SETTINGS } from './txn/txn-settings.js'
 import { checkReplicationConfig, REPLICATION_SETTINGS } from './replica-config.js'
 
 /** `broker.rack`: any text, null when unset. */
@@ -50,6 +51,7 @@ export const BROKER_SETTINGS = {
   ...QUORUM_SETTINGS,
   ...REPLICATION_SETTINGS,
   ...GROUP_SETTINGS,
+  ...TXN_SETTINGS,
   ...SHELL_SETTINGS,
 } satisfies Settings
 

@@ -48,7 +48,7 @@ const NAMES: ReadonlySet<string> = new Set(
     // start, features and plugins
     `
       server.max.startup.time.ms unstable.api.versions.enable unstable.feature.versions.enable
-      authorizer.class.name super.users allow.everyone.if.no.acl.found replica.selector.class config.providers
+      authorizer.class.name super.users allow.everyone.if.no.acl.found config.providers
       security.providers internal.metadata.log.segment.bytes internal.metadata.max.batch.size.in.bytes
       internal.metadata.max.fetch.size.in.bytes internal.metadata.delete.delay.millis
     `,
@@ -93,12 +93,12 @@ const NAMES: ReadonlySet<string> = new Set(
     `,
     // transactions
     `
-      transaction.state.log.num.partitions transaction.state.log.segment.bytes
-      transaction.state.log.replication.factor transaction.state.log.min.isr
-      transaction.state.log.load.buffer.size transaction.partition.verification.enable producer.id.expiration.ms
-      producer.id.expiration.check.interval.ms transaction.max.timeout.ms transactional.id.expiration.ms
-      transaction.abort.timed.out.transaction.cleanup.interval.ms
-      transaction.remove.expired.transaction.cleanup.interval.ms transaction.two.phase.commit.enable
+     
+     
+      transaction.partition.verification.enable producer.id.expiration.ms
+      producer.id.expiration.check.interval.ms transaction.max.timeout.ms
+     
+      transaction.two.phase.commit.enable
       add.partitions.to.txn.retry.backoff.max.ms add.partitions.to.txn.retry.backoff.ms
     `,
     // remote storage

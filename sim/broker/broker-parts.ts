@@ -29,6 +29,8 @@ import { BrokerMetadataPublisher, type MetadataFollower } from './metadata-publi
 import { ProducerIdManager } from './producer-id-manager.js'
 import { ReplicaManager } from './replica-manager.js'
 import { TopicAutoCreation } from './topic-auto-creation.js'
+import { TransactionCoordinator } from './txn/transaction-coordinator.js'
+import { TransactionVerifier } from './txn/verification.js'
 
 export interface BrokerOptions {
   readonly brokerId: NodeId
@@ -59,11 +61,16 @@ export class BrokerParts {
   readonly replicas: ReplicaManager
   readonly lifecycle: BrokerLifecycle
   readonly groups: GroupCoordinator
+  readonly transactions: TransactionCoordinator
   readonly context: ApiContext
   readonly #env: Env
   readonly #options: BrokerOptions
   readonly #forwarding: ControllerChannel
   readonly #alterPartition: ControllerChannel
+  readonly #producerIds: ProducerIdManager
+  readonly #verifier: TransactionVerifier
+  /** To other brokers: markers, and questions about transactions. */
+  readonly #interBroker: RequestClient
 
   constructor(
     env: Env,
@@ -90,12 +97,34 @@ export class BrokerParts {
       topicConfig: (topic) => this.config.topicSettings(topic),
     })
     this.lifecycle = this.#makeLifecycle(storage.directoryId, listener)
+    this.#interBroker = this.#requests({
+      clientId: `broker-${options.brokerId}-txn`,
+      requestTimeoutMs: this.config.current['request.timeout.ms'],
+      reconnectBackoffMs: 50,
+      reconnectBackoffMaxMs: 1_000,
+      maxInFlight: 5,
+    })
+    this.#verifier = new TransactionVerifier(env, () => this.metadata.image, this.#interBroker)
+    this.#producerIds = new ProducerIdManager(
+      options.brokerId,
+      () => this.lifecycle.brokerEpoch,
+      env.clock,
+      this.#forwarding,
+    )
     this.replicas = this.#makeReplicas()
     this.groups = new GroupCoordinator(env, {
       brokerId: options.brokerId,
       replicas: this.replicas,
       metadata: () => this.metadata.image,
       config: () => this.config.current,
+    })
+    this.transactions = new TransactionCoordinator(env, {
+      brokerId: options.brokerId,
+      replicas: this.replicas,
+      metadata: () => this.metadata.image,
+      config: () => this.config.current,
+      producerIds: this.#producerIds,
+      requests: this.#interBroker,
     })
     this.context = this.#makeContext()
   }
@@ -104,6 +133,7 @@ export class BrokerParts {
   closeChannels(): void {
     this.#alterPartition.shutdown()
     this.#forwarding.shutdown()
+    this.#interBroker.close()
   }
 
   #makeRaft(directoryId: string): BrokerRaft {
@@ -160,6 +190,7 @@ export class BrokerParts {
         }),
       metadata: () => this.metadata.image,
       topicConfig: (topic) => this.config.topicConfig(topic),
+      ...(config['transaction.partition.verification.enable'] && { verifier: this.#verifier }),
     })
   }
 
@@ -167,7 +198,6 @@ export class BrokerParts {
     const { brokerId, clusterId } = this.#options
     const forwarding = new Forwarding(this.#forwarding)
     const current = (): BrokerDynamicConfig['current'] => this.config.current
-    const brokerEpoch = (): number => this.lifecycle.brokerEpoch
     return {
       env: this.#env,
       brokerId,
@@ -181,10 +211,12 @@ export class BrokerParts {
         requestTimeoutMs: current()['request.timeout.ms'],
         internal: (name) => internalTopic(name, current()),
       }),
-      producerIds: new ProducerIdManager(brokerId, brokerEpoch, this.#env.clock, this.#forwarding),
+      producerIds: this.#producerIds,
       replicas: this.replicas,
       logs: this.logs,
       groups: this.groups,
+      transactions: this.transactions,
+      verifier: this.#verifier,
       kraftVersion: () => KRAFT_VERSION,
     }
   }

@@ -113,6 +113,7 @@ export class BrokerServer implements Program, MetadataFollower, LifecycleListene
     const { brokerId } = this.#options
     this.#parts.replicas.applyDelta(delta, image)
     this.#parts.groups.onMetadata(delta)
+    this.#parts.transactions.onMetadata(delta)
     const mayNeedRefresh = delta.changedFeatures.has(METADATA_VERSION_FEATURE) || delta.changedBrokers.has(brokerId)
     // BrokerRegistrationTracker: a registration from before directories were known is made again.
     const directories = image.brokers.get(brokerId)?.logDirs

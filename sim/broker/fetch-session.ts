@@ -18,7 +18,7 @@
  */
 
 import type { Env } from '../kernel/env.js'
-import type { Bytes, Epoch, Offset } from '../kernel/units.js'
+import type { Bytes, Epoch, NodeId, Offset } from '../kernel/units.js'
 import { INT_MAX } from '../kernel/units.js'
 import type { MetadataImage } from '../kraft/metadata/image.js'
 import type { PartitionLog } from '../log/partition-log.js'
@@ -65,6 +65,8 @@ export class PartitionRead {
   /** -1: not diverging. */
   divergingEpoch: Epoch = -1
   divergingEndOffset: Offset = -1
+  /** Where a consumer should read instead; -1: here. */
+  preferredReadReplica: NodeId = -1
   /** Exclusive end of what the reader may see. */
   bound: Offset = -1
   leaderEpoch: Epoch = -1
@@ -79,6 +81,7 @@ export class PartitionRead {
     this.abortedTransactions = null
     this.divergingEpoch = -1
     this.divergingEndOffset = -1
+    this.preferredReadReplica = -1
   }
 
   fail(error: ErrorCode): void {
@@ -129,7 +132,7 @@ export class FetchedPartition {
   /** Whether an incremental response must name the partition after this read; remembers it as sent. */
   isNews(): boolean {
     const read = this.read
-    let news = read.sizeInBytes > 0 || read.divergingEpoch >= 0
+    let news = read.sizeInBytes > 0 || read.divergingEpoch >= 0 || read.preferredReadReplica >= 0
     if (this.sentHighWatermark !== read.highWatermark) {
       this.sentHighWatermark = read.highWatermark
       news = true

@@ -36,6 +36,8 @@ export interface FetchParams {
   readonly maxWaitMs: Millis
   readonly minBytes: Bytes
   readonly maxBytes: Bytes
+  /** Of a consumer that may be sent to a replica of its rack; empty: none. */
+  readonly rack: string
 }
 
 /** The exclusive end of what `isolation` may see. */

@@ -5,6 +5,7 @@
 
 import { type ConfigOf, int, long, type Settings } from '../kernel/config-def.js'
 import type { Problem } from '../kernel/errors.js'
+import { REPLICA_SELECTOR } from './replica-selector.js'
 
 export const REPLICATION_SETTINGS = {
   'replica.lag.time.max.ms': long(30_000, 'A follower that has not caught up for this long leaves the ISR'),
@@ -18,6 +19,7 @@ export const REPLICATION_SETTINGS = {
   'replica.high.watermark.checkpoint.interval.ms': long(5_000, 'How often high watermarks are written to disk'),
   'fetch.max.bytes': int(57_671_680, 'The most bytes that one fetch response carries', 1_024),
   'max.incremental.fetch.session.cache.slots': int(1_000, 'Incremental fetch sessions that the broker keeps'),
+  'replica.selector.class': REPLICA_SELECTOR,
 } satisfies Settings
 
 export type BrokerReplicationConfig = ConfigOf<typeof REPLICATION_SETTINGS>

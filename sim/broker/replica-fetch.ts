@@ -20,6 +20,7 @@ import type { PartitionLog } from '../log/partition-log.js'
 import { Errors } from '../wire/errors.js'
 import type { FetchableTopicResponse, PartitionData } from '../wire/messages/fetch.js'
 import type { IncomingRequestOf } from '../wire/request-server.js'
+import { ZERO_UUID } from '../wire/uuid.js'
 import { type FetchContext, type FetchedPartition, FetchSessions } from './fetch-session.js'
 import type { Partition } from './partition.js'
 import { type FetchIsolation, type FetchParams, isDiverging, readBound, readPartition } from './partition-read.js'
@@ -27,6 +28,7 @@ import { DelayedOperation } from './purgatory.js'
 import type { BrokerReplicationConfig } from './replica-config.js'
 import { CollectedLeaders, NO_CURRENT_LEADER } from './replica-leader-hints.js'
 import type { ReplicaRegistry } from './replica-registry.js'
+import { preferredReadReplica, RACK_AWARE_SELECTOR } from './replica-selector.js'
 
 const CONSUMER: NodeId = -1
 /** Consumers of this version on may read from followers. */
@@ -185,8 +187,9 @@ export class FetchHandler {
       const limit = asked.maxBytes < left ? asked.maxBytes : left
       this.#readOne(asked, params, limit, minOneBatch, isFirst, now)
       const { read } = asked
-      // Beyond what it may see, a consumer is not kept waiting either.
+      // Beyond what it may see, a consumer is not kept waiting either; nor one that should read elsewhere.
       if (read.error !== Errors.NONE || read.divergingEpoch >= 0 || asked.fetchOffset > read.bound) mustAnswer = true
+      if (read.preferredReadReplica >= 0) mustAnswer = true
       if (read.sizeInBytes > 0) {
         minOneBatch = false
         bytes += read.sizeInBytes
@@ -210,12 +213,36 @@ export class FetchHandler {
       return
     }
     try {
+      if (params.rack !== '' && this.#readsElsewhere(partition, asked, params, now)) return
       readPartition(partition, asked, params, limit, minOneBatch, updateFollower, now)
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
       asked.read.fail(Errors.KAFKA_STORAGE_ERROR)
       this.#options.onStorageError(partition, error)
     }
+  }
+
+  /** True when a consumer is sent to a replica in its rack: nothing is read then. */
+  #readsElsewhere(partition: Partition, asked: FetchedPartition, params: FetchParams, now: number): boolean {
+    const { metadata, brokerId } = this.#options
+    const isKnown = asked.topicId === partition.topicId || asked.topicId === ZERO_UUID
+    if (!partition.isLeader || !isKnown) return false
+    const preferred = preferredReadReplica(partition, asked.fetchOffset, params.rack, brokerId, metadata(), now)
+    if (preferred < 0) return false
+    const { read } = asked
+    const error = partition.checkLog(asked.currentLeaderEpoch, false)
+    if (error !== Errors.NONE) read.fail(error)
+    else {
+      const log = partition.log as PartitionLog
+      read.reset()
+      read.highWatermark = log.highWatermark
+      read.lastStableOffset = log.lastStableOffset
+      read.logStartOffset = log.logStartOffset
+      read.leaderEpoch = partition.leaderEpoch
+      read.bound = log.highWatermark
+      read.preferredReadReplica = preferred
+    }
+    return true
   }
 
   /** The online partition, remembered between the requests of a session. */
@@ -230,7 +257,9 @@ export class FetchHandler {
     const hasState = version >= REPLICA_STATE_VERSION
     const replicaId = hasState ? body.replicaState.replicaId : body.replicaId
     const isFollower = replicaId >= 0
-    const maxBytes = Math.min(body.maxBytes, this.#options.config['fetch.max.bytes'])
+    const { config } = this.#options
+    const maxBytes = Math.min(body.maxBytes, config['fetch.max.bytes'])
+    const hasRack = replicaId < 0 && version >= FETCH_FROM_FOLLOWER_VERSION
     return {
       replicaId,
       replicaEpoch: hasState ? body.replicaState.replicaEpoch : -1,
@@ -241,6 +270,7 @@ export class FetchHandler {
       maxWaitMs: body.maxWaitMs,
       minBytes: Math.min(body.minBytes, maxBytes),
       maxBytes,
+      rack: hasRack && config['replica.selector.class'] === RACK_AWARE_SELECTOR ? body.rackId : '',
     }
   }
 
@@ -341,7 +371,7 @@ function dataOf(asked: FetchedPartition, currentLeader: PartitionData['currentLe
     currentLeader,
     snapshotId: NO_SNAPSHOT,
     abortedTransactions: read.abortedTransactions,
-    preferredReadReplica: -1,
+    preferredReadReplica: read.preferredReadReplica,
     records: read.records,
   }
 }

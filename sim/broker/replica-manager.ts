@@ -31,6 +31,7 @@ import { FetchHandler } from './replica-fetch.js'
 import { OffsetsHandler } from './replica-offsets.js'
 import { type AppendOptions, type ProduceEntry, ProduceHandler } from './replica-produce.js'
 import { ReplicaRegistry } from './replica-registry.js'
+import type { TransactionVerifier } from './txn/verification.js'
 
 export interface ReplicaManagerOptions {
   readonly brokerId: NodeId
@@ -43,6 +44,8 @@ export interface ReplicaManagerOptions {
   /** The image of now; it is the new one already when `applyDelta` is called. */
   readonly metadata: () => MetadataImage
   readonly topicConfig: (topic: string) => LogConfig
+  /** Asks about transactions before their first append (KIP-890); without one they are believed. */
+  readonly verifier?: TransactionVerifier
 }
 
 export class ReplicaManager {
@@ -66,7 +69,8 @@ export class ReplicaManager {
     const onStorageError = (partition: Partition, error: DiskError): void => this.#onStorageError(partition, error)
     this.#registry = registry
     this.#fetchers = new FetcherManager(env, { brokerId, brokerEpoch, config, requests, metadata, onStorageError })
-    this.#produce = new ProduceHandler(env, { registry, metadata, onStorageError })
+    const { verifier } = options
+    this.#produce = new ProduceHandler(env, { registry, metadata, onStorageError, ...(verifier && { verifier }) })
     this.#fetch = new FetchHandler(env, { brokerId, config, registry, metadata, onStorageError })
     this.#offsets = new OffsetsHandler(env, { registry, onStorageError })
     const interval = config['replica.high.watermark.checkpoint.interval.ms']

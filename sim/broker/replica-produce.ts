@@ -19,9 +19,10 @@
 import { DiskError, type Env } from '../kernel/env.js'
 import type { Epoch, Millis, Offset } from '../kernel/units.js'
 import type { MetadataImage } from '../kraft/metadata/image.js'
+import type { VerificationState } from '../log/producer-state.js'
 import { type ErrorCode, Errors } from '../wire/errors.js'
 import type { PartitionProduceResponse, ProduceResponse, TopicProduceResponse } from '../wire/messages/produce.js'
-import { NO_TIMESTAMP, type Records } from '../wire/record-batch.js'
+import { NO_TIMESTAMP, type RecordBatch, type Records } from '../wire/record-batch.js'
 import type { IncomingRequestOf } from '../wire/request-server.js'
 import { ZERO_UUID } from '../wire/uuid.js'
 import type { Partition } from './partition.js'
@@ -29,10 +30,13 @@ import { DelayedOperation } from './purgatory.js'
 import { CollectedLeaders, NO_CURRENT_LEADER } from './replica-leader-hints.js'
 import type { ReplicaRegistry } from './replica-registry.js'
 import { isInternalTopic } from './topic-names.js'
+import type { TransactionVerifier } from './txn/verification.js'
 
 /** Who may write to Kafka's own topics. */
 const ADMIN_CLIENT_ID = '__admin_client'
 const TOPIC_IDS_VERSION = 13
+/** From here on writing to a partition adds it to the transaction (KIP-890). */
+const TRANSACTION_V2_VERSION = 12
 /** From here on an answer tells the new leader (KIP-951). */
 const CURRENT_LEADER_VERSION = 10
 
@@ -54,6 +58,8 @@ export class ProduceEntry {
   /** What the high watermark must reach. */
   requiredOffset: Offset = 0
   isPending = false
+  /** The coordinator has agreed to the append. */
+  verification: VerificationState | undefined
   /** Appended, but `flush.messages` wants it on the disk first. */
   isFlushing = false
 
@@ -130,6 +136,7 @@ export interface ProduceOptions {
   readonly registry: ReplicaRegistry
   readonly metadata: () => MetadataImage
   readonly onStorageError: (partition: Partition, error: DiskError) => void
+  readonly verifier?: TransactionVerifier
 }
 
 export class ProduceHandler {
@@ -165,7 +172,46 @@ export class ProduceHandler {
     }
     const internalTopicsAllowed = request.clientId === ADMIN_CLIENT_ID
     const options: AppendOptions = { requiredAcks: acks, timeoutMs, origin: 'client', internalTopicsAllowed }
-    this.#env.disk.access(() => this.append(valid, options, respond))
+    const append = (entries: readonly ProduceEntry[]): void => {
+      if (entries.length === 0) respond()
+      else this.#env.disk.access(() => this.append(entries, options, respond))
+    }
+    const first = valid[0]?.records[0]
+    const { verifier } = this.#options
+    if (verifier === undefined || first?.isTransactional !== true) append(valid)
+    else this.#verify(verifier, request, valid, append)
+  }
+
+  /** Before the first append of a transaction to a partition its coordinator is asked (KIP-890). Goes on with those that may be appended. */
+  #verify(
+    verifier: TransactionVerifier,
+    request: IncomingRequestOf<'Produce'>,
+    entries: readonly ProduceEntry[],
+    goOn: (entries: readonly ProduceEntry[]) => void,
+  ): void {
+    const asked = new Map<string, ProduceEntry>()
+    const mayAdd = request.version >= TRANSACTION_V2_VERSION
+    for (const entry of entries) {
+      const batch = entry.records[0] as RecordBatch
+      const log = this.#options.registry.find(entry.topic, entry.index)?.leaderLog
+      if (log === undefined) continue
+      const { producerId, baseSequence, producerEpoch } = batch
+      const started = log.startTransactionVerification(producerId, baseSequence, producerEpoch, mayAdd)
+      if (started === undefined) continue
+      if ('error' in started) entry.error = started.error
+      else {
+        entry.verification = started
+        asked.set(`${entry.topic}-${entry.index}`, entry)
+      }
+    }
+    const rest = (): void => goOn(entries.filter(({ error }) => error === Errors.NONE))
+    if (asked.size === 0) return rest()
+    const [{ producerId, producerEpoch }] = (entries[0] as ProduceEntry).records as readonly [RecordBatch]
+    const names = [...asked.keys()]
+    verifier.verify(request.body.transactionalId ?? '', { producerId, producerEpoch }, names, mayAdd, (errors) => {
+      for (const [name, entry] of asked) entry.error = errors.get(name) ?? Errors.NONE
+      rest()
+    })
   }
 
   /** Appends now; `done` once every entry has its result. */
@@ -236,7 +282,10 @@ export class ProduceHandler {
       return
     }
     try {
-      const result = log.appendAsLeader(entry.records, partition.leaderEpoch, { origin: options.origin })
+      const result = log.appendAsLeader(entry.records, partition.leaderEpoch, {
+        origin: options.origin,
+        verification: entry.verification,
+      })
       if (!('flushing' in result)) {
         refuse(entry, result, log.logStartOffset)
         return

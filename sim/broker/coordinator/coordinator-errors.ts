@@ -7,6 +7,7 @@ export function coordinatorError(error: ErrorCode): ErrorCode {
   switch (error) {
     case Errors.UNKNOWN_TOPIC_OR_PARTITION:
     case Errors.NOT_ENOUGH_REPLICAS:
+    case Errors.NOT_ENOUGH_REPLICAS_AFTER_APPEND:
     case Errors.REQUEST_TIMED_OUT:
       return Errors.COORDINATOR_NOT_AVAILABLE
     case Errors.NOT_LEADER_OR_FOLLOWER:

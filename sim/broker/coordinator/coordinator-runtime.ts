@@ -16,6 +16,7 @@
 import type { Env, EnvTimer } from '../../kernel/env.js'
 import { partitionName } from '../../kernel/names.js'
 import type { Epoch, Millis, Offset } from '../../kernel/units.js'
+import type { VerificationState } from '../../log/producer-state.js'
 import { parseControlRecord } from '../../wire/control-record.js'
 import { type ErrorCode, Errors } from '../../wire/errors.js'
 import { type NewRecord, type Record, RecordBatch } from '../../wire/record-batch.js'
@@ -49,6 +50,8 @@ export interface Outcome<R, T> {
   readonly response: T
   /** The records are part of this producer's transaction. */
   readonly producer?: TransactionalProducer
+  /** The transaction's coordinator has agreed to the append (KIP-890). */
+  readonly verification?: VerificationState | undefined
   /** The shard's own state has taken the records over already; they are for those who load the log. */
   readonly isApplied?: boolean
   /** Called once when the records are committed, or with why they are not. */
@@ -78,6 +81,8 @@ export interface RuntimeOptions<R, S extends Shard<R>> {
   /** How long a write may wait for its commit. */
   readonly writeTimeoutMs: () => Millis
   readonly loadBytes: () => number
+  /** Nothing is written while fewer than min.insync.replicas are in sync. */
+  readonly needsMinIsr?: boolean
   makeShard(host: ShardHost<R>): S
   onLoaded?(index: number, shard: S): void
   onUnloaded?(index: number): void
@@ -102,6 +107,9 @@ interface Slot<S> {
   readonly deferred: Deferred[]
   readonly timers: Map<string, EnvTimer>
 }
+
+/** The commit is waited for by the high watermark. */
+const APPEND = { requiredAcks: 1, timeoutMs: 0, origin: 'coordinator', internalTopicsAllowed: true } as const
 
 export class CoordinatorRuntime<R, S extends Shard<R>> {
   readonly #env: Env
@@ -170,7 +178,8 @@ export class CoordinatorRuntime<R, S extends Shard<R>> {
     slot.written = log.logEndOffset
     slot.state = 'active'
     slot.partition.addListener({
-      onHighWatermarkUpdated: (offset) => this.#commit(slot, offset),
+      // By an event of its own, as on Kafka's coordinator thread: what is answered now may write again.
+      onHighWatermarkUpdated: (offset) => this.#env.soon(() => this.#commit(slot, offset)),
       onBecomingFollower: () => this.#close(slot),
       onFailed: () => this.#close(slot),
       onDeleted: () => this.#close(slot),
@@ -268,8 +277,9 @@ export class CoordinatorRuntime<R, S extends Shard<R>> {
   }
 
   #append<T>(slot: Slot<S>, outcome: Outcome<R, T>): ErrorCode {
-    const { topic, replicas, codec } = this.#options
-    const { records, producer } = outcome
+    const { topic, replicas, codec, needsMinIsr } = this.#options
+    if (needsMinIsr === true && slot.partition.isUnderMinIsr) return Errors.NOT_ENOUGH_REPLICAS
+    const { records, producer, verification } = outcome
     const nowMs = this.#env.clock.wallMs()
     const options = producer === undefined ? {} : { ...producer, isTransactional: true }
     const batch = RecordBatch.build(
@@ -277,11 +287,8 @@ export class CoordinatorRuntime<R, S extends Shard<R>> {
       records.map((record) => codec.encode(record, nowMs)),
     )
     const entry = new ProduceEntry(topic, ZERO_UUID, slot.index, [batch])
-    replicas.append(
-      [entry],
-      { requiredAcks: 1, timeoutMs: 0, origin: 'coordinator', internalTopicsAllowed: true },
-      () => undefined,
-    )
+    entry.verification = verification
+    replicas.append([entry], APPEND, () => undefined)
     if (entry.error === Errors.NONE) {
       if (outcome.isApplied !== true) {
         records.forEach((record, at) => slot.shard.replay(record, entry.baseOffset + at, producer))
@@ -291,6 +298,25 @@ export class CoordinatorRuntime<R, S extends Shard<R>> {
     const { leaderLog } = slot.partition
     if (leaderLog !== undefined && slot.state === 'active') this.#commit(slot, leaderLog.highWatermark)
     return entry.error
+  }
+
+  /** Writes the marker that ends a producer's transaction in partition `index`; `done` when it is committed. */
+  writeMarker(index: number, batch: RecordBatch, isCommit: boolean, done: (error: ErrorCode) => void): void {
+    const found = this.find(index)
+    if ('error' in found) return done(found.error)
+    this.#env.disk.access(() => {
+      const slot = this.#slots.get(index)
+      if (slot?.state !== 'active') return done(Errors.NOT_COORDINATOR)
+      const { topic, replicas } = this.#options
+      const entry = new ProduceEntry(topic, ZERO_UUID, index, [batch])
+      replicas.append([entry], APPEND, () => undefined)
+      if (entry.error !== Errors.NONE) return done(entry.error)
+      const { producerId, producerEpoch } = batch
+      slot.shard.endTransaction({ producerId, producerEpoch }, isCommit, entry.baseOffset)
+      slot.written = entry.baseOffset + 1
+      if (slot.partition.leaderLog !== undefined) this.#commit(slot, slot.partition.leaderLog.highWatermark)
+      this.#apply(slot, { records: [], response: undefined }, done)
+    })
   }
 
   #schedule(slot: Slot<S>, key: string, delayMs: Millis, operate: () => Outcome<R, unknown>): void {

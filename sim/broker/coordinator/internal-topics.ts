@@ -6,11 +6,25 @@
  */
 
 import type { GroupConfig } from '../group/group-settings.js'
+import type { TxnConfig } from '../txn/txn-settings.js'
 import type { InternalTopic } from '../topic-auto-creation.js'
-import { GROUP_METADATA_TOPIC } from '../topic-names.js'
+import { GROUP_METADATA_TOPIC, TRANSACTION_STATE_TOPIC } from '../topic-names.js'
 
 /** How a topic of Kafka's own is made; undefined for any other. */
-export function internalTopic(name: string, config: GroupConfig): InternalTopic | undefined {
+export function internalTopic(name: string, config: GroupConfig & TxnConfig): InternalTopic | undefined {
+  if (name === TRANSACTION_STATE_TOPIC) {
+    return {
+      partitions: config['transaction.state.log.num.partitions'],
+      replicationFactor: config['transaction.state.log.replication.factor'],
+      config: {
+        'cleanup.policy': 'compact',
+        'compression.type': 'uncompressed',
+        'unclean.leader.election.enable': 'false',
+        'min.insync.replicas': String(config['transaction.state.log.min.isr']),
+        'segment.bytes': String(config['transaction.state.log.segment.bytes']),
+      },
+    }
+  }
   if (name !== GROUP_METADATA_TOPIC) return undefined
   return {
     partitions: config['offsets.topic.num.partitions'],

@@ -10,6 +10,7 @@ import type { NodeId } from '../../kernel/units.js'
 import type { MetadataImage } from '../../kraft/metadata/image.js'
 import type { MetadataDelta } from '../../kraft/metadata/metadata-delta.js'
 import { type ErrorCode, Errors } from '../../wire/errors.js'
+import type { RecordBatch } from '../../wire/record-batch.js'
 import { coordinatorError } from '../coordinator/coordinator-errors.js'
 import { type Answer, CoordinatorRuntime, type Outcome } from '../coordinator/coordinator-runtime.js'
 import { coordinatorPartition } from '../coordinator/internal-topics.js'
@@ -82,6 +83,11 @@ export class GroupCoordinator {
     this.#runtime.write(index, operate, (answer) => {
       done('response' in answer ? answer : { error: coordinatorError(answer.error) })
     })
+  }
+
+  /** The marker of a transaction in a partition of `__consumer_offsets`. */
+  writeMarker(index: number, batch: RecordBatch, isCommit: boolean, done: (error: ErrorCode) => void): void {
+    this.#runtime.writeMarker(index, batch, isCommit, done)
   }
 
   /** Reads the group's shard as of what is committed. */

@@ -5,6 +5,7 @@
 
 import { parsePartition, partitionName } from '../../kernel/names.js'
 import type { Millis, Offset } from '../../kernel/units.js'
+import type { VerificationState } from '../../log/producer-state.js'
 import { type ErrorCode, Errors } from '../../wire/errors.js'
 import type { DescribedGroup } from '../../wire/messages/describe-groups.js'
 import type { ListedGroup } from '../../wire/messages/list-groups.js'
@@ -104,6 +105,7 @@ export class GroupShard implements Shard<GroupRecord> {
     identity: CommitIdentity,
     offsets: readonly OffsetToCommit[],
     producer?: TransactionalProducer,
+    verification?: VerificationState,
   ): Outcome<GroupRecord, readonly ErrorCode[]> {
     const error = this.#checkCommit(identity, producer !== undefined)
     if (error !== Errors.NONE) return { records: [], response: offsets.map(() => error) }
@@ -127,7 +129,7 @@ export class GroupShard implements Shard<GroupRecord> {
       return Errors.NONE
     })
     this.#offsets.committer = { member: identity.memberId, generation: identity.generationIdOrMemberEpoch }
-    return { records, response, ...(producer !== undefined && { producer }) }
+    return { records, response, ...(producer !== undefined && { producer, verification }) }
   }
 
   /** `ClassicGroup.validateOffsetCommit`. */

@@ -34,6 +34,7 @@ export class FakeController {
   /** What to answer to AlterPartition: the rules, one error for every partition, a top-level error, or nothing. */
   answers: 'rules' | 'silence' | { readonly partition: ErrorCode } | { readonly top: ErrorCode } = 'rules'
   readonly requests: AlterPartitionRequest[] = []
+  racks: Readonly<Record<number, string>> = {}
   readonly #history: MetadataRecord[] = []
   readonly #publish: (delta: MetadataDelta, image: MetadataImage) => void
 
@@ -82,7 +83,7 @@ export class FakeController {
         brokerEpoch,
         endPoints: [{ name: 'PLAINTEXT', host, port: 9092, securityProtocol: 0 }],
         features: [],
-        rack: null,
+        rack: this.racks[broker] ?? null,
         fenced,
         inControlledShutdown: false,
         logDirs: [],

@@ -40,7 +40,9 @@ export interface ClusterOptions {
   readonly running?: readonly NodeId[]
   readonly replicas?: readonly (readonly NodeId[])[]
   readonly minIsr?: number
-  readonly config?: Partial<Record<keyof typeof REPLICATION_SETTINGS, number>>
+  readonly config?: Partial<BrokerReplicationConfig>
+  /** Broker → its rack. */
+  readonly racks?: Readonly<Record<number, string>>
   readonly topic?: Readonly<Record<string, unknown>>
   readonly world?: WorldOptions
   readonly metadataLatencyMs?: Millis
@@ -172,6 +174,7 @@ export class TestCluster {
     this.wire = options.wire ?? 'reference'
     this.#metadataLatencyMs = options.metadataLatencyMs ?? 2
     this.controller = new FakeController(options.metadataVersion ?? 27, (delta, image) => this.#publish(delta, image))
+    this.controller.racks = options.racks ?? {}
     if (options.watch !== false) this.engine.trace.watch('all', (event) => this.events.push(event))
     this.world.addNode('t1', (env) => {
       this.#clientEnv = env
@@ -330,7 +333,7 @@ export class TestCluster {
         },
       ],
       forgottenTopicsData: [],
-      rackId: '',
+      rackId: options.rack ?? '',
     }
     return this.send(from, 'Fetch', body, { version })
   }
@@ -425,6 +428,7 @@ export interface FetchOptions {
   readonly maxBytes?: number
   readonly partitionMaxBytes?: number
   readonly committed?: boolean
+  readonly rack?: string
 }
 
 export const TOPIC_ID = 'ordersordersordersordA'

@@ -63,6 +63,9 @@ describe('the configuration of a broker', () => {
     expect(config['num.partitions']).toBe(3)
     expect([...given.keys()]).toEqual([
       'num.partitions',
+      'offsets.topic.replication.factor',
+      'transaction.state.log.replication.factor',
+      'transaction.state.log.min.isr',
       'log.retention.hours',
       'log.segment.bytes',
       'log.retention.check.interval.ms',

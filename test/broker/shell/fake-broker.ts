@@ -51,6 +51,8 @@ export class FakeBroker {
       replicas: absent,
       logs: absent,
       groups: absent,
+      transactions: absent,
+      verifier: absent,
       kraftVersion: () => 1,
     }
     this.#handlers = brokerHandlers(context)

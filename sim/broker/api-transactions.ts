@@ -1,0 +1,379 @@
+/** Requests about transactions (`KafkaApis`, the handlers of transactions and markers). */
+
+import { partitionName, parsePartition } from '../kernel/names.js'
+import type { Apis } from '../wire/apis.js'
+import { endTransactionMarkerBatch } from '../wire/control-record.js'
+import type { VerificationState } from '../log/producer-state.js'
+import { type ErrorCode, Errors } from '../wire/errors.js'
+import { NO_SEQUENCE } from '../wire/record-batch.js'
+import type { IncomingRequestOf } from '../wire/request-server.js'
+import { ZERO_UUID } from '../wire/uuid.js'
+import type { ApiContext, ApiHandlers } from './api-context.js'
+import { coordinatorError } from './coordinator/coordinator-errors.js'
+import { coordinatorPartition } from './coordinator/internal-topics.js'
+import { ProduceEntry } from './replica-produce.js'
+import { GROUP_METADATA_TOPIC } from './topic-names.js'
+import type { ProducerIdentity, TxnShard } from './txn/txn-shard.js'
+
+/** From here on brokers ask, for several transactions at once. */
+const ADD_BATCHED_VERSION = 4
+/** From here on EndTxn and TxnOffsetCommit speak transaction version 2 (KIP-890). */
+const VERSION_2_END_TXN = 5
+const VERSION_2_OFFSET_COMMIT = 5
+const NO_PRODUCER = { producerId: -1, producerEpoch: -1 }
+
+export function transactionHandlers(context: ApiContext): ApiHandlers {
+  return {
+    InitProducerId: (request) => initProducerId(context, request),
+    AddPartitionsToTxn: (request) => addPartitions(context, request),
+    AddOffsetsToTxn: (request) => addOffsets(context, request),
+    EndTxn: (request) => endTxn(context, request),
+    TxnOffsetCommit: (request) => txnOffsetCommit(context, request),
+    WriteTxnMarkers: (request) => writeMarkers(context, request),
+    DescribeTransactions: (request) => {
+      const transactionStates = request.body.transactionalIds.map((id) => describe(context, id))
+      request.respond({ throttleTimeMs: 0, transactionStates })
+    },
+    ListTransactions: (request) => listTransactions(context, request),
+  }
+}
+
+/** Answers once, whoever comes first: the shard, or the failure to ask it. */
+function once<T>(answer: (value: T) => void): (value: T) => void {
+  let isAnswered = false
+  return (value) => {
+    if (isAnswered) return
+    isAnswered = true
+    answer(value)
+  }
+}
+
+function initProducerId(context: ApiContext, request: IncomingRequestOf<'InitProducerId'>): void {
+  const { transactionalId, transactionTimeoutMs, producerId, producerEpoch } = request.body
+  const answer = once((result: ErrorCode | ProducerIdentity) =>
+    request.respond(
+      typeof result === 'number'
+        ? { throttleTimeMs: 0, errorCode: coordinatorError(result), ...NO_PRODUCER }
+        : { throttleTimeMs: 0, errorCode: Errors.NONE, ...result },
+    ),
+  )
+  if ((producerId === -1) !== (producerEpoch === -1) || transactionalId === '') return answer(Errors.INVALID_REQUEST)
+  if (transactionalId === null) {
+    // An idempotent producer raises its epoch by itself, and asks only when the epochs are used up (KIP-360).
+    const generated = context.producerIds.generate()
+    return answer('producerId' in generated ? { producerId: generated.producerId, producerEpoch: 0 } : generated.error)
+  }
+  const expected = producerId === -1 ? undefined : { producerId, producerEpoch }
+  const operate = (shard: TxnShard) => shard.initProducerId(transactionalId, transactionTimeoutMs, expected, answer)
+  context.transactions.ask(transactionalId, operate, answer)
+}
+
+// ── partitions ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+type AskedTransaction = Apis['AddPartitionsToTxn']['request']['transactions'][number]
+type TransactionAnswer = Apis['AddPartitionsToTxn']['response']['resultsByTransaction'][number]
+
+function addPartitions(context: ApiContext, request: IncomingRequestOf<'AddPartitionsToTxn'>): void {
+  const { body, version } = request
+  const isBatched = version >= ADD_BATCHED_VERSION
+  const asked: readonly AskedTransaction[] = isBatched
+    ? body.transactions
+    : [
+        {
+          transactionalId: body.v3AndBelowTransactionalId,
+          producerId: body.v3AndBelowProducerId,
+          producerEpoch: body.v3AndBelowProducerEpoch,
+          verifyOnly: false,
+          topics: body.v3AndBelowTopics,
+        },
+      ]
+  const results: TransactionAnswer[] = []
+  const answer = (result: TransactionAnswer): void => {
+    results.push(result)
+    if (results.length < asked.length) return
+    request.respond({
+      throttleTimeMs: 0,
+      errorCode: Errors.NONE,
+      resultsByTransaction: isBatched ? results : [],
+      resultsByTopicV3AndBelow: isBatched ? [] : (results[0]?.topicResults ?? []),
+    })
+  }
+  if (asked.length === 0) {
+    return request.respond({
+      throttleTimeMs: 0,
+      errorCode: Errors.NONE,
+      resultsByTransaction: [],
+      resultsByTopicV3AndBelow: [],
+    })
+  }
+  for (const one of asked) addToOne(context, one, isBatched ? 2 : 0, answer)
+}
+
+function addToOne(
+  context: ApiContext,
+  asked: AskedTransaction,
+  clientVersion: number,
+  answer: (result: TransactionAnswer) => void,
+): void {
+  const { transactionalId, verifyOnly, topics } = asked
+  const image = context.metadata.image
+  const names = topics.flatMap(({ name, partitions }) => partitions.map((index) => partitionName(name, index)))
+  const unknown = names.filter((name) => {
+    const { topic, index } = parsePartition(name) ?? { topic: name, index: -1 }
+    return image.topicsByName.get(topic)?.partitions.has(index) !== true
+  })
+  const tell = once((errors: readonly ErrorCode[]) => answer(resultOf(asked, names, errors)))
+  if (transactionalId === '') return tell(names.map(() => Errors.INVALID_REQUEST))
+  if (unknown.length > 0) {
+    // All or nothing: the others were not attempted.
+    return tell(
+      names.map((name) =>
+        unknown.includes(name) ? Errors.UNKNOWN_TOPIC_OR_PARTITION : Errors.OPERATION_NOT_ATTEMPTED,
+      ),
+    )
+  }
+  const all = (error: ErrorCode): void => tell(names.map(() => coordinatorError(error)))
+  if (verifyOnly) {
+    const verified = context.transactions.read(transactionalId, (shard) => shard.verify(transactionalId, asked, names))
+    return 'response' in verified ? tell(verified.response) : all(verified.error)
+  }
+  context.transactions.ask(
+    transactionalId,
+    (shard) => shard.addPartitions(transactionalId, asked, names, clientVersion, all),
+    all,
+  )
+}
+
+function resultOf(
+  { transactionalId, topics }: AskedTransaction,
+  names: readonly string[],
+  errors: readonly ErrorCode[],
+): TransactionAnswer {
+  return {
+    transactionalId,
+    topicResults: topics.map(({ name, partitions }) => ({
+      name,
+      resultsByPartition: partitions.map((partitionIndex) => ({
+        partitionIndex,
+        partitionErrorCode: errors[names.indexOf(partitionName(name, partitionIndex))] ?? Errors.NONE,
+      })),
+    })),
+  }
+}
+
+function addOffsets(context: ApiContext, request: IncomingRequestOf<'AddOffsetsToTxn'>): void {
+  const { transactionalId, groupId } = request.body
+  const answer = once((error: ErrorCode) => request.respond({ throttleTimeMs: 0, errorCode: coordinatorError(error) }))
+  // Before the topic exists its partitions are counted by the setting.
+  const index =
+    context.groups.partitionOf(groupId) ??
+    coordinatorPartition(groupId, context.config.current['offsets.topic.num.partitions'])
+  const names = [partitionName(GROUP_METADATA_TOPIC, index)]
+  context.transactions.ask(
+    transactionalId,
+    (shard) => shard.addPartitions(transactionalId, request.body, names, 0, answer),
+    answer,
+  )
+}
+
+function endTxn(context: ApiContext, request: IncomingRequestOf<'EndTxn'>): void {
+  const { transactionalId, committed } = request.body
+  const clientVersion = request.version >= VERSION_2_END_TXN ? 2 : 0
+  const answer = once((result: ErrorCode | ProducerIdentity) => {
+    const error = typeof result === 'number' ? coordinatorError(result) : Errors.NONE
+    const identity = typeof result === 'number' || clientVersion < 2 ? NO_PRODUCER : result
+    request.respond({ throttleTimeMs: 0, errorCode: error, ...identity })
+  })
+  if (transactionalId === '') return answer(Errors.INVALID_REQUEST)
+  context.transactions.ask(
+    transactionalId,
+    (shard) => shard.end(transactionalId, request.body, committed, clientVersion, { isFromClient: true }, answer),
+    answer,
+  )
+}
+
+// ── offsets of a transaction ──────────────────────────────────────────────────────────────────────────────────────────
+
+function txnOffsetCommit(context: ApiContext, request: IncomingRequestOf<'TxnOffsetCommit'>): void {
+  const { body, version } = request
+  const { groupId, transactionalId, producerId, producerEpoch, topics } = body
+  const image = context.metadata.image
+  const answer = once((errors: (topic: string, index: number) => ErrorCode) =>
+    request.respond({
+      throttleTimeMs: 0,
+      topics: topics.map(({ name, partitions }) => ({
+        name,
+        partitions: partitions.map(({ partitionIndex }) => ({
+          partitionIndex,
+          errorCode: errors(name, partitionIndex),
+        })),
+      })),
+    }),
+  )
+  const all = (error: ErrorCode): void => answer(() => coordinatorError(error))
+  const known = topics.flatMap(({ name, partitions }) =>
+    partitions
+      .filter(({ partitionIndex }) => image.topicsByName.get(name)?.partitions.has(partitionIndex))
+      .map((partition) => ({
+        topic: name,
+        partition: partition.partitionIndex,
+        offset: partition.committedOffset,
+        leaderEpoch: partition.committedLeaderEpoch,
+        metadata: partition.committedMetadata,
+      })),
+  )
+  const index = context.groups.partitionOf(groupId)
+  if (index === undefined) return all(Errors.COORDINATOR_NOT_AVAILABLE)
+  const identity = {
+    groupId,
+    generationIdOrMemberEpoch: body.generationId,
+    memberId: body.memberId,
+    groupInstanceId: body.groupInstanceId,
+    retentionTimeMs: -1,
+  }
+  const commit = (verification?: VerificationState): void =>
+    context.groups.write(
+      groupId,
+      (shard) => shard.commit(identity, known, { producerId, producerEpoch }, verification),
+      (result) => {
+        if (!('response' in result)) return all(result.error)
+        const codes = result.response
+        answer((topic, partition) => {
+          const at = known.findIndex((one) => one.topic === topic && one.partition === partition)
+          return at < 0 ? Errors.UNKNOWN_TOPIC_OR_PARTITION : (codes[at] ?? Errors.NONE)
+        })
+      },
+    )
+  const mayAdd = version >= VERSION_2_OFFSET_COMMIT
+  const log = context.replicas.partition(GROUP_METADATA_TOPIC, index)?.leaderLog
+  if (log === undefined) return all(Errors.NOT_COORDINATOR)
+  const started = log.startTransactionVerification(producerId, NO_SEQUENCE, producerEpoch, mayAdd)
+  if (started === undefined) return commit()
+  if ('error' in started) return all(started.error)
+  const names = [partitionName(GROUP_METADATA_TOPIC, index)]
+  context.verifier.verify(transactionalId, { producerId, producerEpoch }, names, mayAdd, (errors) => {
+    const [error = Errors.NONE] = errors.values()
+    if (error === Errors.NONE) commit(started)
+    else all(error)
+  })
+}
+
+// ── markers ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function writeMarkers(context: ApiContext, request: IncomingRequestOf<'WriteTxnMarkers'>): void {
+  const { markers } = request.body
+  let left = 1
+  const errors = markers.map(() => new Map<string, ErrorCode>())
+  const settle = (): void => {
+    if (--left > 0) return
+    request.respond({
+      markers: markers.map(({ producerId, topics }, at) => ({
+        producerId,
+        topics: topics.map(({ name, partitionIndexes }) => ({
+          name,
+          partitions: partitionIndexes.map((partitionIndex) => ({
+            partitionIndex,
+            errorCode: errors[at]?.get(partitionName(name, partitionIndex)) ?? Errors.NONE,
+          })),
+        })),
+      })),
+    })
+  }
+  markers.forEach((marker, at) => {
+    for (const { name, partitionIndexes } of marker.topics) {
+      for (const index of partitionIndexes) {
+        left++
+        writeMarker(context, marker, name, index, (error) => {
+          errors[at]?.set(partitionName(name, index), error)
+          settle()
+        })
+      }
+    }
+  })
+  settle()
+}
+
+type Marker = Apis['WriteTxnMarkers']['request']['markers'][number]
+
+function writeMarker(
+  context: ApiContext,
+  marker: Marker,
+  topic: string,
+  index: number,
+  done: (error: ErrorCode) => void,
+): void {
+  const { env, replicas, groups } = context
+  const { producerId, producerEpoch, coordinatorEpoch, transactionResult: commit } = marker
+  const timestamp = env.clock.wallMs()
+  const batch = endTransactionMarkerBatch({ timestamp, producerId, producerEpoch, coordinatorEpoch, commit })
+  if (topic === GROUP_METADATA_TOPIC) {
+    groups.writeMarker(index, batch, commit, (error) =>
+      done(error === Errors.NOT_COORDINATOR ? Errors.NOT_LEADER_OR_FOLLOWER : error),
+    )
+    return
+  }
+  env.disk.access(() => {
+    const entry = new ProduceEntry(topic, ZERO_UUID, index, [batch])
+    const options = {
+      requiredAcks: -1,
+      timeoutMs: context.config.current['request.timeout.ms'],
+      origin: 'coordinator',
+      internalTopicsAllowed: true,
+    } as const
+    replicas.append([entry], options, () => done(entry.error))
+    if (entry.baseOffset < 0) return
+    const partition = partitionName(topic, index)
+    const data = { partition, producerId, producerEpoch, coordinatorEpoch, committed: commit, offset: entry.baseOffset }
+    env.emit('txn.marker', data)
+  })
+}
+
+// ── administration ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+type Described = Apis['DescribeTransactions']['response']['transactionStates'][number]
+
+function describe({ transactions }: ApiContext, transactionalId: string): Described {
+  const none = (errorCode: ErrorCode): Described => ({
+    errorCode,
+    transactionalId,
+    transactionState: '',
+    transactionTimeoutMs: 0,
+    transactionStartTimeMs: 0,
+    producerId: 0,
+    producerEpoch: 0,
+    topics: [],
+  })
+  if (transactionalId === '') return none(Errors.INVALID_REQUEST)
+  const found = transactions.read(transactionalId, (shard) => shard.find(transactionalId)?.facts)
+  if ('error' in found) return none(found.error)
+  const facts = found.response
+  if (facts === undefined) return none(Errors.TRANSACTIONAL_ID_NOT_FOUND)
+  const topics = new Map<string, number[]>()
+  for (const name of facts.partitions) {
+    const { topic, index } = parsePartition(name) ?? { topic: name, index: 0 }
+    topics.set(topic, [...(topics.get(topic) ?? []), index])
+  }
+  return {
+    errorCode: Errors.NONE,
+    transactionalId,
+    transactionState: facts.state,
+    transactionTimeoutMs: facts.timeoutMs,
+    transactionStartTimeMs: facts.startMs,
+    producerId: facts.producerId,
+    producerEpoch: facts.producerEpoch,
+    topics: [...topics].map(([topic, partitions]) => ({ topic, partitions })),
+  }
+}
+
+function listTransactions({ transactions, env }: ApiContext, request: IncomingRequestOf<'ListTransactions'>): void {
+  const { stateFilters, producerIdFilters, durationFilter } = request.body
+  const nowMs = env.clock.wallMs()
+  const transactionStates = transactions.shards().flatMap((shard) =>
+    [...shard.transactions]
+      .filter(({ facts }) => stateFilters.length === 0 || stateFilters.includes(facts.state))
+      .filter(({ facts }) => producerIdFilters.length === 0 || producerIdFilters.includes(facts.producerId))
+      .filter(({ facts }) => durationFilter < 0 || (facts.startMs >= 0 && nowMs - facts.startMs > durationFilter))
+      .map(({ id, facts }) => ({ transactionalId: id, producerId: facts.producerId, transactionState: facts.state })),
+  )
+  request.respond({ throttleTimeMs: 0, errorCode: Errors.NONE, unknownStateFilters: [], transactionStates })
+}

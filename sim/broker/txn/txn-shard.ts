@@ -1,0 +1,462 @@
+/**
+ * The transactional ids of one partition of `__transaction_state`, and what each request does to them (`TransactionCoordinator`,
+ * `TransactionStateManager`).
+ *
+ * Every change is prepared, written, and taken when it is committed. A transaction that is prepared to end is handed to `markers`, which has
+ * the markers written by the leaders of its partitions, and then completed. A coordinator that takes over goes on with those that it
+ * finds prepared.
+ *
+ *     timer    does
+ *     abort    every 10 s: fences and aborts transactions that are open for longer than their timeout
+ *     expire   every hour: removes ids that were not used for 7 days
+ */
+
+import type { Epoch, Millis, Offset } from '../../kernel/units.js'
+import { type ErrorCode, Errors } from '../../wire/errors.js'
+import type { Outcome, Shard, ShardHost } from '../coordinator/coordinator-runtime.js'
+import { isExhausted, NO_EPOCH, NO_PRODUCER_ID, Transaction, type TxnFacts } from './transaction.js'
+import type { TxnRecord } from './txn-records.js'
+import type { TxnConfig } from './txn-settings.js'
+
+/** A transaction whose markers are to be written. */
+export interface MarkersToWrite {
+  readonly transactionalId: string
+  readonly producerId: number
+  readonly producerEpoch: Epoch
+  readonly isCommit: boolean
+  readonly partitions: ReadonlySet<string>
+}
+
+export interface ProducerIdentity {
+  readonly producerId: number
+  readonly producerEpoch: Epoch
+}
+
+export interface TxnShardOptions {
+  readonly config: () => TxnConfig
+  /** The finalised level of transaction.version. */
+  readonly transactionVersion: () => number
+  readonly newProducerId: () => { readonly producerId: number } | { readonly error: ErrorCode }
+  /** The end is decided and committed: have the markers written. */
+  readonly writeMarkers: (index: number, markers: MarkersToWrite) => void
+}
+
+type Result = ErrorCode | ProducerIdentity
+type Writes<T> = Outcome<TxnRecord, T>
+
+const NOTHING: Writes<undefined> = { records: [], response: undefined, isApplied: true }
+
+export class TxnShard implements Shard<TxnRecord> {
+  readonly #host: ShardHost<TxnRecord>
+  readonly #options: TxnShardOptions
+  readonly #transactions = new Map<string, Transaction>()
+
+  constructor(host: ShardHost<TxnRecord>, options: TxnShardOptions) {
+    this.#host = host
+    this.#options = options
+  }
+
+  // ── the log ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  replay({ transactionalId, facts }: TxnRecord, _offset: Offset): void {
+    if (facts === null) this.#transactions.delete(transactionalId)
+    else this.#transactions.set(transactionalId, new Transaction(transactionalId, facts))
+  }
+
+  endTransaction(): void {}
+
+  committed(): void {}
+
+  loaded(): void {
+    for (const { id, facts } of this.#transactions.values()) {
+      if (facts.state === 'PrepareCommit' || facts.state === 'PrepareAbort') this.#sendMarkers(id, facts)
+    }
+    this.#every('abort', 'transaction.abort.timed.out.transaction.cleanup.interval.ms', () => this.#abortTimedOut())
+    this.#every('expire', 'transaction.remove.expired.transaction.cleanup.interval.ms', () => this.#removeExpired())
+  }
+
+  unloaded(): void {}
+
+  get count(): number {
+    return this.#transactions.size
+  }
+
+  get transactions(): Iterable<Transaction> {
+    return this.#transactions.values()
+  }
+
+  find(transactionalId: string): Transaction | undefined {
+    return this.#transactions.get(transactionalId)
+  }
+
+  // ── InitProducerId ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  initProducerId(
+    id: string,
+    timeoutMs: Millis,
+    expected: ProducerIdentity | undefined,
+    done: (result: Result) => void,
+  ): Writes<undefined> {
+    const refuse = (error: ErrorCode): Writes<undefined> => {
+      done(error)
+      return NOTHING
+    }
+    if (timeoutMs <= 0 || timeoutMs > this.#options.config()['transaction.max.timeout.ms']) {
+      return refuse(Errors.INVALID_TRANSACTION_TIMEOUT)
+    }
+    let txn = this.#transactions.get(id)
+    if (txn === undefined) {
+      const generated = this.#options.newProducerId()
+      if ('error' in generated) return refuse(generated.error)
+      txn = Transaction.unused(id, generated.producerId, timeoutMs, this.#nowMs())
+      this.#transactions.set(id, txn)
+    }
+    const { facts } = txn
+    if (txn.pending !== undefined) return refuse(Errors.CONCURRENT_TRANSACTIONS)
+    if (expected !== undefined && !isProducer(facts, expected)) return refuse(Errors.PRODUCER_FENCED)
+    switch (facts.state) {
+      case 'PrepareAbort':
+      case 'PrepareCommit':
+        return refuse(Errors.CONCURRENT_TRANSACTIONS)
+      case 'Ongoing': {
+        const fence = txn.fence()
+        const version = this.#options.transactionVersion()
+        return this.end(id, fence, false, version, { isFromClient: false }, (result) =>
+          done(typeof result === 'number' ? result : Errors.CONCURRENT_TRANSACTIONS),
+        )
+      }
+      case 'Empty':
+      case 'CompleteCommit':
+      case 'CompleteAbort':
+        return this.#renew(txn, timeoutMs, expected, done)
+      default:
+        return refuse(Errors.UNKNOWN_SERVER_ERROR)
+    }
+  }
+
+  #renew(
+    txn: Transaction,
+    timeoutMs: Millis,
+    expected: ProducerIdentity | undefined,
+    done: (result: Result) => void,
+  ): Writes<undefined> {
+    const nowMs = this.#nowMs()
+    let facts: TxnFacts
+    if (txn.isEpochExhausted && (expected === undefined || expected.producerEpoch === txn.facts.producerEpoch)) {
+      const generated = this.#options.newProducerId()
+      if ('error' in generated) {
+        done(generated.error)
+        return NOTHING
+      }
+      facts = txn.rotate(generated.producerId, timeoutMs, nowMs, expected !== undefined)
+    } else {
+      const next = txn.incrementEpoch(timeoutMs, expected?.producerEpoch, nowMs)
+      if ('error' in next) {
+        done(next.error)
+        return NOTHING
+      }
+      facts = next
+    }
+    return this.#write(txn, facts, 'InitProducerId', (error) =>
+      done(error === Errors.NONE ? { producerId: facts.producerId, producerEpoch: facts.producerEpoch } : error),
+    )
+  }
+
+  // ── partitions ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  addPartitions(
+    id: string,
+    { producerId, producerEpoch }: ProducerIdentity,
+    partitions: readonly string[],
+    clientVersion: number,
+    done: (error: ErrorCode) => void,
+  ): Writes<undefined> {
+    const txn = this.#transactions.get(id)
+    const refuse = (error: ErrorCode): Writes<undefined> => {
+      done(error)
+      return NOTHING
+    }
+    if (txn === undefined) return refuse(Errors.INVALID_PRODUCER_ID_MAPPING)
+    const { facts } = txn
+    if (txn.pending !== undefined) return refuse(Errors.CONCURRENT_TRANSACTIONS)
+    if (facts.producerId !== producerId) return refuse(Errors.INVALID_PRODUCER_ID_MAPPING)
+    if (facts.producerEpoch !== producerEpoch) return refuse(Errors.PRODUCER_FENCED)
+    if (facts.state === 'PrepareCommit' || facts.state === 'PrepareAbort') return refuse(Errors.CONCURRENT_TRANSACTIONS)
+    if (facts.state === 'Ongoing' && partitions.every((name) => facts.partitions.has(name))) return refuse(Errors.NONE)
+    const next = txn.addPartitions(partitions, clientVersion, this.#nowMs())
+    return this.#write(txn, next, 'partitions added', done)
+  }
+
+  /** Whether each partition is in the transaction (KIP-890). */
+  verify(id: string, { producerId, producerEpoch }: ProducerIdentity, partitions: readonly string[]): ErrorCode[] {
+    const txn = this.#transactions.get(id)
+    const all = (error: ErrorCode): ErrorCode[] => partitions.map(() => error)
+    if (txn === undefined || txn.facts.producerId !== producerId) return all(Errors.INVALID_PRODUCER_ID_MAPPING)
+    const { facts } = txn
+    if (facts.producerEpoch !== producerEpoch) return all(Errors.PRODUCER_FENCED)
+    if (facts.state === 'PrepareCommit' || facts.state === 'PrepareAbort') return all(Errors.CONCURRENT_TRANSACTIONS)
+    return partitions.map((name) => (facts.partitions.has(name) ? Errors.NONE : Errors.TRANSACTION_ABORTABLE))
+  }
+
+  // ── EndTxn ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  end(
+    id: string,
+    identity: ProducerIdentity,
+    isCommit: boolean,
+    clientVersion: number,
+    { isFromClient }: { readonly isFromClient: boolean },
+    done: (result: Result) => void,
+  ): Writes<undefined> {
+    const txn = this.#transactions.get(id)
+    const refuse = (result: Result): Writes<undefined> => {
+      done(result)
+      return NOTHING
+    }
+    if (txn === undefined) return refuse(Errors.INVALID_PRODUCER_ID_MAPPING)
+    const prepared =
+      clientVersion >= 2
+        ? this.#prepareEndBumping(txn, identity, isCommit, clientVersion, isFromClient)
+        : this.#prepareEnd(txn, identity, isCommit, isFromClient)
+    if (!isFacts(prepared)) return refuse(prepared)
+    const isFence = !isFromClient
+    return this.#write(txn, prepared, isFence ? 'fenced' : 'EndTxn', (error) => {
+      if (error !== Errors.NONE) {
+        if (isFence) txn.hasFailedFence = true
+        return done(error)
+      }
+      done(answerTo(txn.facts))
+      this.#sendMarkers(id, txn.facts)
+    })
+  }
+
+  /** Transaction versions 0 and 1. */
+  #prepareEnd(
+    txn: Transaction,
+    identity: ProducerIdentity,
+    isCommit: boolean,
+    isFromClient: boolean,
+  ): Result | TxnFacts {
+    const { facts } = txn
+    if (facts.producerId !== identity.producerId) return Errors.INVALID_PRODUCER_ID_MAPPING
+    const isOther = isFromClient && identity.producerEpoch !== facts.producerEpoch
+    if (isOther || identity.producerEpoch < facts.producerEpoch) return Errors.PRODUCER_FENCED
+    if (isUnderWay(txn)) return Errors.CONCURRENT_TRANSACTIONS
+    switch (facts.state) {
+      case 'Ongoing':
+        if (!isCommit && txn.pending === 'PrepareEpochFence') txn.takeFence(identity.producerEpoch)
+        return txn.end(isCommit, 0, NO_PRODUCER_ID, this.#nowMs(), false)
+      case 'CompleteCommit':
+        return isCommit ? answerTo(facts) : Errors.INVALID_TXN_STATE
+      case 'CompleteAbort':
+        return isCommit ? Errors.INVALID_TXN_STATE : answerTo(facts)
+      default:
+        return Errors.INVALID_TXN_STATE
+    }
+  }
+
+  /** Transaction version 2: the epoch is raised, and a retry is known by the epoch before (KIP-890). */
+  #prepareEndBumping(
+    txn: Transaction,
+    { producerId, producerEpoch }: ProducerIdentity,
+    isCommit: boolean,
+    clientVersion: number,
+    isFromClient: boolean,
+  ): Result | TxnFacts {
+    const { facts } = txn
+    const isFence = txn.pending === 'PrepareEpochFence'
+    // After the last epoch comes another producer id with epoch 0.
+    const isRetryOverflow =
+      !isFence && facts.previousProducerId === producerId && isExhausted(producerEpoch) && facts.producerEpoch === 0
+    const isRetryBump = !isFence && facts.producerEpoch === producerEpoch + 1
+    const isRetry = isRetryBump || isRetryOverflow
+    if (isUnderWay(txn)) return Errors.CONCURRENT_TRANSACTIONS
+    if (facts.producerId !== producerId && !isRetryOverflow) return Errors.INVALID_PRODUCER_ID_MAPPING
+    if (!isValidEpoch(facts, producerEpoch, isFence, isFromClient, isRetryBump, isRetryOverflow)) {
+      return Errors.PRODUCER_FENCED
+    }
+    const end = (isEmpty: boolean, commits: boolean): Result | TxnFacts => {
+      let nextProducerId = NO_PRODUCER_ID
+      if (!isFence && txn.isEpochExhausted) {
+        const generated = this.#options.newProducerId()
+        if ('error' in generated) return generated.error
+        nextProducerId = generated.producerId
+      }
+      if (!commits && isFence) txn.pending = undefined
+      return txn.end(commits, clientVersion, nextProducerId, this.#nowMs(), isEmpty)
+    }
+    switch (facts.state) {
+      case 'Ongoing':
+        return end(false, isCommit)
+      case 'CompleteCommit':
+        if (isCommit) return isRetry ? answerTo(facts) : Errors.INVALID_TXN_STATE
+        return isRetry ? Errors.INVALID_TXN_STATE : end(true, false)
+      case 'CompleteAbort':
+        if (isCommit) return Errors.INVALID_TXN_STATE
+        return isRetry ? answerTo(facts) : end(true, false)
+      case 'Empty':
+        return isCommit ? Errors.INVALID_TXN_STATE : end(true, false)
+      default:
+        return Errors.UNKNOWN_SERVER_ERROR
+    }
+  }
+
+  #sendMarkers(transactionalId: string, facts: TxnFacts): void {
+    const { producerId, producerEpoch, partitions, state } = facts
+    const isCommit = state === 'PrepareCommit'
+    this.#options.writeMarkers(this.#host.index, { transactionalId, producerId, producerEpoch, isCommit, partitions })
+  }
+
+  /** All markers are written: the transaction is over. False in `done` when it is to be tried again. */
+  complete(
+    id: string,
+    { producerId, producerEpoch }: ProducerIdentity,
+    done: (isOver: boolean) => void,
+  ): Writes<undefined> {
+    const txn = this.#transactions.get(id)
+    const isPrepared = txn?.facts.state === 'PrepareCommit' || txn?.facts.state === 'PrepareAbort'
+    if (
+      txn === undefined ||
+      !isPrepared ||
+      txn.facts.producerId !== producerId ||
+      txn.facts.producerEpoch !== producerEpoch
+    ) {
+      done(true)
+      return NOTHING
+    }
+    if (txn.pending !== undefined) {
+      done(false)
+      return NOTHING
+    }
+    return this.#write(txn, txn.complete(this.#nowMs()), 'markers written', (error) => done(error === Errors.NONE))
+  }
+
+  // ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #every(key: string, interval: keyof TxnConfig, act: () => Writes<undefined>): void {
+    this.#host.schedule(key, this.#options.config()[interval], () => {
+      this.#every(key, interval, act)
+      return act()
+    })
+  }
+
+  /** One write for all of them: each settles by its own. */
+  #abortTimedOut(): Writes<undefined> {
+    const nowMs = this.#nowMs()
+    const writes: Writes<undefined>[] = []
+    for (const txn of this.#transactions.values()) {
+      const { state, startMs, timeoutMs } = txn.facts
+      if (state !== 'Ongoing' || txn.pending !== undefined || nowMs < startMs + timeoutMs) continue
+      const fence = txn.fence()
+      const version = this.#options.transactionVersion()
+      writes.push(this.end(txn.id, fence, false, version, { isFromClient: false }, () => undefined))
+    }
+    return together(writes)
+  }
+
+  #removeExpired(): Writes<undefined> {
+    const oldest = this.#nowMs() - this.#options.config()['transactional.id.expiration.ms']
+    const gone: string[] = []
+    for (const { id, pending, facts } of this.#transactions.values()) {
+      const isIdle = facts.state === 'Empty' || facts.state === 'CompleteCommit' || facts.state === 'CompleteAbort'
+      if (isIdle && pending === undefined && facts.updateMs <= oldest) gone.push(id)
+    }
+    if (gone.length === 0) return NOTHING
+    return {
+      records: gone.map((transactionalId) => ({ transactionalId, facts: null })),
+      response: undefined,
+      isApplied: true,
+      settled: (error) => {
+        if (error === Errors.NONE) for (const id of gone) this.#transactions.delete(id)
+      },
+    }
+  }
+
+  #write(txn: Transaction, facts: TxnFacts, reason: string, done: (error: ErrorCode) => void): Writes<undefined> {
+    return {
+      records: [{ transactionalId: txn.id, facts }],
+      response: undefined,
+      isApplied: true,
+      settled: (error) => {
+        if (error === Errors.NONE) {
+          const from = txn.facts.state
+          txn.take(facts)
+          this.#emit(txn, from, reason)
+        } else txn.pending = undefined
+        done(error)
+      },
+    }
+  }
+
+  #emit({ id, facts }: Transaction, from: string, reason: string): void {
+    this.#host.env.emit('txn.state', {
+      transactionalId: id,
+      producerId: facts.producerId,
+      producerEpoch: facts.producerEpoch,
+      from,
+      to: facts.state,
+      partitions: [...facts.partitions],
+      reason,
+    })
+  }
+
+  #nowMs(): Millis {
+    return this.#host.env.clock.wallMs()
+  }
+}
+
+function isFacts(prepared: Result | TxnFacts): prepared is TxnFacts {
+  return typeof prepared === 'object' && 'state' in prepared
+}
+
+/** A change is being written, or markers are: whoever asks is to ask again. A fence makes way for its own abort. */
+function isUnderWay({ pending, facts }: Transaction): boolean {
+  if (facts.state === 'PrepareCommit' || facts.state === 'PrepareAbort') return true
+  return pending !== undefined && pending !== 'PrepareEpochFence'
+}
+
+/** Who may begin anew: the producer itself, or the one whose id was replaced when its epochs were used up. */
+function isProducer(facts: TxnFacts, expected: ProducerIdentity): boolean {
+  return (
+    facts.producerEpoch === NO_EPOCH ||
+    expected.producerId === facts.producerId ||
+    (expected.producerId === facts.previousProducerId && isExhausted(expected.producerEpoch))
+  )
+}
+
+function isValidEpoch(
+  facts: TxnFacts,
+  epoch: Epoch,
+  isFence: boolean,
+  isFromClient: boolean,
+  isRetryBump: boolean,
+  isRetryOverflow: boolean,
+): boolean {
+  if (isFence) return (!isFromClient || epoch === facts.producerEpoch) && epoch >= facts.producerEpoch
+  switch (facts.state) {
+    case 'CompleteCommit':
+    case 'CompleteAbort':
+      return isRetryBump || isRetryOverflow || epoch === facts.producerEpoch
+    default:
+      return epoch === facts.producerEpoch
+  }
+}
+
+/** Who the producer is from here on: what EndTxn answers (KIP-890). */
+function answerTo({ producerId, producerEpoch, nextProducerId, clientVersion, state }: TxnFacts): ProducerIdentity {
+  const rotates = clientVersion >= 2 && nextProducerId !== NO_PRODUCER_ID && state.startsWith('Prepare')
+  return rotates ? { producerId: nextProducerId, producerEpoch: 0 } : { producerId, producerEpoch }
+}
+
+function together(writes: readonly Writes<undefined>[]): Writes<undefined> {
+  const [first] = writes
+  if (first === undefined) return NOTHING
+  return {
+    records: writes.flatMap(({ records }) => records),
+    response: undefined,
+    isApplied: true,
+    settled: (error) => {
+      for (const { settled } of writes) settled?.(error)
+    },
+  }
+}
