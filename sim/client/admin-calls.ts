@@ -40,6 +40,8 @@ export interface CallOptions<A extends ApiName> {
   disconnected?(): boolean
   /** Failures so far, when this call takes up another one. */
   readonly tries?: number
+  /** Not the newest version. */
+  readonly version?: number
 }
 
 interface Call {
@@ -129,7 +131,8 @@ export class AdminCalls {
           const error = options.answered(result.response)
           done(error === undefined ? { is: 'done' } : { is: 'error', error })
         }
-        this.#cluster.send(node, options.api, options.request(timeoutMs), taken, { timeoutMs })
+        const version = options.version === undefined ? {} : { version: options.version }
+        this.#cluster.send(node, options.api, options.request(timeoutMs), taken, { timeoutMs, ...version })
       },
       failed: (error) => options.failed(error),
       disconnected: () => options.disconnected?.() ?? false,

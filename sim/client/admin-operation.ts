@@ -64,6 +64,17 @@ export class AdminOperation<T> {
     else this.fail(part, errorName(error))
   }
 
+  /** What a broker answered for a part, which the operation did not name, that has no value. */
+  refused(part: string, error: ErrorCode): void {
+    this.failed(part, errorName(error))
+  }
+
+  /** As `refused`, with Kafka's name of the error. */
+  failed(part: string, error: string): void {
+    this.#open.add(part)
+    this.fail(part, error)
+  }
+
   /** What is open fails with `error`. */
   failAll(error: string): void {
     if (this.#takesAny) this.#errors.set('', error)

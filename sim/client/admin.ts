@@ -7,19 +7,22 @@
  */
 
 import type { Env } from '../kernel/env.js'
-import { UsageError } from '../kernel/errors.js'
-import { nodeId, parsePartition, partitionName, type NodeName } from '../kernel/names.js'
+import { nodeId, partitionName, type NodeName } from '../kernel/names.js'
 import type { Millis, NodeId, Offset } from '../kernel/units.js'
-import type { ApiName, Apis } from '../wire/apis.js'
-import { Errors, isInvalidMetadata, type ErrorCode } from '../wire/errors.js'
+import type { Apis } from '../wire/apis.js'
+import { Errors, isInvalidMetadata } from '../wire/errors.js'
 import type { WireMode } from '../wire/frame.js'
 import { ZERO_UUID } from '../wire/uuid.js'
-import { AdminCalls, type CallTarget } from './admin-calls.js'
+import { AdminAcls } from './admin-acls.js'
+import type { CallTarget } from './admin-calls.js'
 import type { AdminConfig } from './admin-config.js'
-import { AdminOperation, type AdminResult } from './admin-operation.js'
+import { AdminContext, type Done } from './admin-context.js'
+import { AdminGroups } from './admin-groups.js'
+import { AdminTransactions } from './admin-transactions.js'
 import { metadataRequest } from './client-metadata.js'
 import type { PartitionMetadata } from './metadata-snapshot.js'
 import { PartitionLeaderOperation } from './partition-leader-operation.js'
+import { partitionsByTopic } from './partitions-by-topic.js'
 
 export interface NewTopic {
   readonly name: string
@@ -85,17 +88,18 @@ export interface TopicDescription {
   readonly partitions: readonly Pick<PartitionMetadata, 'index' | 'leader' | 'replicas' | 'isr'>[]
 }
 
-type Done<T> = (result: AdminResult<T>) => void
-
 const RESOURCE_TYPES = { topic: 2, broker: 4 } as const
 const CONFIG_OPERATIONS = { set: 0, delete: 1, append: 2, subtract: 3 } as const
 const OFFSET_SPECS = { latest: -1, earliest: -2, 'max-timestamp': -3 } as const
 
 export class Admin {
-  readonly #env: Env
-  readonly #calls: AdminCalls
-  readonly #apiTimeoutMs: Millis
-  #nextId = 1
+  /** Consumer groups and their offsets. */
+  readonly groups: AdminGroups
+  /** Transactions and producers. */
+  readonly transactions: AdminTransactions
+  /** Access control. */
+  readonly acls: AdminAcls
+  readonly #context: AdminContext
 
   /** @param config as `parseAdminConfig` gives it */
   constructor(
@@ -104,20 +108,21 @@ export class Admin {
     bootstrap: readonly NodeName[],
     options: { readonly wire?: WireMode } = {},
   ) {
-    this.#env = env
-    this.#apiTimeoutMs = config['default.api.timeout.ms']
-    this.#calls = new AdminCalls(env, config, bootstrap, options.wire)
+    this.#context = new AdminContext(env, config, bootstrap, options.wire)
+    this.groups = new AdminGroups(this.#context)
+    this.transactions = new AdminTransactions(this.#context)
+    this.acls = new AdminAcls(this.#context)
   }
 
   // ── topics ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   createTopics(topics: readonly NewTopic[], done: Done<CreatedTopic>): void {
-    const operation = this.#begin(
+    const operation = this.#context.begin(
       'create-topic',
       topics.map((topic) => topic.name),
       done,
     )
-    this.#controllerCall(operation, {
+    this.#context.controllerCall(operation, {
       api: 'CreateTopics',
       request: (timeoutMs) => ({ topics: topics.map(creatableTopic), timeoutMs, validateOnly: false }),
       take: (response) =>
@@ -130,8 +135,8 @@ export class Admin {
   }
 
   deleteTopics(topics: readonly string[], done: Done<void>): void {
-    const operation = this.#begin('delete-topic', topics, done)
-    this.#controllerCall(operation, {
+    const operation = this.#context.begin('delete-topic', topics, done)
+    this.#context.controllerCall(operation, {
       api: 'DeleteTopics',
       request: (timeoutMs) => ({
         topics: topics.map((name) => ({ name, topicId: ZERO_UUID })),
@@ -145,8 +150,8 @@ export class Admin {
   }
 
   createPartitions(topics: Readonly<Record<string, NewPartitions>>, done: Done<void>): void {
-    const operation = this.#begin('create-partitions', Object.keys(topics), done)
-    this.#controllerCall(operation, {
+    const operation = this.#context.begin('create-partitions', Object.keys(topics), done)
+    this.#context.controllerCall(operation, {
       api: 'CreatePartitions',
       request: (timeoutMs) => ({
         topics: Object.entries(topics).map(([name, { count, assignments }]) => ({
@@ -163,8 +168,8 @@ export class Admin {
   }
 
   describeTopics(topics: readonly string[], done: Done<TopicDescription>): void {
-    const operation = this.#begin('describe-topic', topics, done)
-    this.#call(
+    const operation = this.#context.begin('describe-topic', topics, done)
+    this.#context.call(
       operation,
       'Metadata',
       'least loaded',
@@ -188,11 +193,13 @@ export class Admin {
 
   /** All partitions when none is named; the result then names those with an outcome. */
   electLeaders(kind: 'preferred' | 'unclean', partitions: readonly string[] | undefined, done: Done<void>): void {
-    const operation = this.#begin<void>(`elect-leaders ${kind}`, partitions ?? [], done)
+    const operation = this.#context.begin<void>(`elect-leaders ${kind}`, partitions ?? [], done)
     const topicPartitions =
-      partitions === undefined ? null : byTopic(partitions).map(([topic, indexes]) => ({ topic, partitions: indexes }))
+      partitions === undefined
+        ? null
+        : partitionsByTopic(partitions).map(([topic, indexes]) => ({ topic, partitions: indexes }))
     const electionType = kind === 'preferred' ? 0 : 1
-    this.#call(
+    this.#context.call(
       operation,
       'ElectLeaders',
       'controller',
@@ -210,15 +217,15 @@ export class Admin {
 
   /** Target replicas of each partition; null cancels its reassignment. */
   alterPartitionReassignments(targets: Readonly<Record<string, readonly NodeId[] | null>>, done: Done<void>): void {
-    const operation = this.#begin('reassign', Object.keys(targets), done)
-    const topics = byTopic(Object.keys(targets)).map(([name, indexes]) => ({
+    const operation = this.#context.begin('reassign', Object.keys(targets), done)
+    const topics = partitionsByTopic(Object.keys(targets)).map(([name, indexes]) => ({
       name,
       partitions: indexes.map((index) => ({
         partitionIndex: index,
         replicas: targets[partitionName(name, index)] ?? null,
       })),
     }))
-    this.#call(
+    this.#context.call(
       operation,
       'AlterPartitionReassignments',
       'controller',
@@ -236,12 +243,12 @@ export class Admin {
 
   /** All reassignments under way, or those of the named partitions. */
   listPartitionReassignments(partitions: readonly string[] | undefined, done: Done<Reassignment>): void {
-    const operation = this.#begin<Reassignment>('list-reassignments', [], done)
+    const operation = this.#context.begin<Reassignment>('list-reassignments', [], done)
     const topics =
       partitions === undefined
         ? null
-        : byTopic(partitions).map(([name, indexes]) => ({ name, partitionIndexes: indexes }))
-    this.#call(
+        : partitionsByTopic(partitions).map(([name, indexes]) => ({ name, partitionIndexes: indexes }))
+    this.#context.call(
       operation,
       'ListPartitionReassignments',
       'controller',
@@ -261,11 +268,11 @@ export class Admin {
 
   /** Deletes the records before each partition's offset (-1: the high watermark). Values are the new log start offsets. */
   deleteRecords(before: Readonly<Record<string, Offset>>, done: Done<Offset>): void {
-    const operation = this.#begin('delete-records', Object.keys(before), done)
-    new PartitionLeaderOperation(this.#calls, operation, this.#deadline(), {
+    const operation = this.#context.begin('delete-records', Object.keys(before), done)
+    new PartitionLeaderOperation(this.#context.calls, operation, this.#context.deadline(), {
       api: 'DeleteRecords',
       request: (partitions, timeoutMs) => ({
-        topics: byTopic(partitions).map(([name, indexes]) => ({
+        topics: partitionsByTopic(partitions).map(([name, indexes]) => ({
           name,
           partitions: indexes.map((index) => ({
             partitionIndex: index,
@@ -287,13 +294,13 @@ export class Admin {
   }
 
   listOffsets(specs: Readonly<Record<string, OffsetSpec>>, done: Done<ListedOffset>, readCommitted = false): void {
-    const operation = this.#begin('list-offsets', Object.keys(specs), done)
-    new PartitionLeaderOperation(this.#calls, operation, this.#deadline(), {
+    const operation = this.#context.begin('list-offsets', Object.keys(specs), done)
+    new PartitionLeaderOperation(this.#context.calls, operation, this.#context.deadline(), {
       api: 'ListOffsets',
       request: (partitions, timeoutMs) => ({
         replicaId: -1,
         isolationLevel: readCommitted ? 1 : 0,
-        topics: byTopic(partitions).map(([name, indexes]) => ({
+        topics: partitionsByTopic(partitions).map(([name, indexes]) => ({
           name,
           partitions: indexes.map((index) => ({
             partitionIndex: index,
@@ -319,9 +326,9 @@ export class Admin {
 
   /** Resources are named `topic:orders`, `broker:1`, `broker:` in the result. */
   incrementalAlterConfigs(resources: readonly ConfigChange[], done: Done<void>): void {
-    const operation = this.#begin<void>('alter-config', resources.map(resourceName), done)
+    const operation = this.#context.begin<void>('alter-config', resources.map(resourceName), done)
     for (const [to, group] of byTarget(resources)) {
-      this.#call(
+      this.#context.call(
         operation,
         'IncrementalAlterConfigs',
         to,
@@ -339,9 +346,9 @@ export class Admin {
   }
 
   describeConfigs(resources: readonly ConfigResource[], done: Done<ReadonlyMap<string, string | null>>): void {
-    const operation = this.#begin('describe-config', resources.map(resourceName), done)
+    const operation = this.#context.begin('describe-config', resources.map(resourceName), done)
     for (const [to, group] of byTarget(resources)) {
-      this.#call(
+      this.#context.call(
         operation,
         'DescribeConfigs',
         to,
@@ -364,8 +371,8 @@ export class Admin {
 
   /** The result's only value is named `cluster`. */
   describeCluster(done: Done<ClusterDescription>): void {
-    const operation = this.#begin('describe-cluster', ['cluster'], done)
-    this.#call(
+    const operation = this.#context.begin('describe-cluster', ['cluster'], done)
+    this.#context.call(
       operation,
       'DescribeCluster',
       'least loaded',
@@ -381,68 +388,7 @@ export class Admin {
 
   /** Lets operations finish until `timeoutMs` is over, then fails them. */
   close(done: () => void, timeoutMs: Millis = Infinity): void {
-    this.#calls.close(done, timeoutMs)
-  }
-
-  // ── calls ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  #begin<T>(operation: string, parts: readonly string[], done: Done<T>): AdminOperation<T> {
-    if (this.#calls.isClosing) throw new UsageError(`${operation}: the admin client is closed`)
-    const line = parts.length === 0 ? operation : `${operation} ${parts.join(',')}`
-    return new AdminOperation(this.#env, this.#nextId++, line, parts, done)
-  }
-
-  #deadline(): Millis {
-    return this.#env.clock.wallMs() + this.#apiTimeoutMs
-  }
-
-  /** A call whose answer carries an error for each part; NOT_CONTROLLER in any of them sends it all again. */
-  #controllerCall<A extends ApiName, T>(
-    operation: AdminOperation<T>,
-    call: {
-      readonly api: A
-      readonly request: (timeoutMs: Millis) => Apis[A]['request']
-      readonly take: (response: Apis[A]['response']) => void
-      readonly errors: (response: Apis[A]['response']) => readonly ErrorCode[]
-    },
-  ): void {
-    this.#call(operation, call.api, 'controller', call.request, (response) => {
-      if (call.errors(response).includes(Errors.NOT_CONTROLLER)) return Errors.NOT_CONTROLLER
-      call.take(response)
-      return undefined
-    })
-  }
-
-  /** `take` returns an error of the whole call. `parts` are those that this call answers for; all by default. */
-  #call<A extends ApiName, T>(
-    operation: AdminOperation<T>,
-    api: A,
-    to: CallTarget,
-    request: (timeoutMs: Millis) => Apis[A]['request'],
-    take: (response: Apis[A]['response']) => ErrorCode | undefined,
-    parts?: readonly string[],
-  ): void {
-    const settle = (error: string): void => {
-      if (parts === undefined) {
-        if (error === '') operation.finish()
-        else operation.failAll(error)
-        return
-      }
-      for (const part of parts) operation.fail(part, error === '' ? 'UNKNOWN_SERVER_ERROR' : error)
-      operation.finishIfComplete()
-    }
-    this.#calls.call({
-      api,
-      to,
-      deadlineMs: this.#deadline(),
-      request,
-      answered: (response) => {
-        const error = take(response)
-        if (error === undefined) settle('')
-        return error
-      },
-      failed: settle,
-    })
+    this.#context.calls.close(done, timeoutMs)
   }
 }
 
@@ -468,20 +414,6 @@ function alterConfigsResource(resource: ConfigChange): Apis['IncrementalAlterCon
     value: value ?? null,
   }))
   return { ...resourceKey(resource), configs }
-}
-
-/** Topics in the order given, each with its partitions. */
-function byTopic(partitions: readonly string[]): [string, number[]][] {
-  const topics = new Map<string, number[]>()
-  for (const name of partitions) {
-    const partition = parsePartition(name)
-    if (partition === undefined)
-      throw new UsageError({ message: `${name} is no partition`, mend: 'write it as orders-0' })
-    const indexes = topics.get(partition.topic)
-    if (indexes === undefined) topics.set(partition.topic, [partition.index])
-    else indexes.push(partition.index)
-  }
-  return [...topics]
 }
 
 /** A single broker's resource goes to that broker, each alone; all others together to anybody. */

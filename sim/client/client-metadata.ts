@@ -27,12 +27,14 @@ type ResponsePartition = MetadataResponse['topics'][number]['partitions'][number
 /** Which topics a client wants to know about. */
 export interface TopicInterest {
   readonly allowAutoTopicCreation: boolean
-  /** Topics of a full update. */
-  topics(): readonly string[]
+  /** Topics of a full update; null for all that there are. */
+  topics(): readonly string[] | null
+  /** Asked for by id instead, where it is there and not undefined. */
+  topicIds?(): readonly string[] | undefined
   /** Topics that nothing is known of yet, for a partial update; undefined when this client makes full updates only. */
   newTopics(): readonly string[] | undefined
   /** Whether what is known of the topic stays known. */
-  retains(topic: string, isInternal: boolean, nowMs: Millis): boolean
+  retains(topic: string, isInternal: boolean, nowMs: Millis, topicId?: string): boolean
   /** An answer came, with the errors of its topics. */
   updated(topics: readonly string[], errors: ReadonlyMap<string, ErrorCode>): void
 }
@@ -138,7 +140,7 @@ export class ClientMetadata {
   timeToNextUpdate(nowMs: Millis): Millis {
     const toExpire = this.updateRequested ? 0 : Math.max(this.#lastSuccessfulRefreshMs + this.#maxAgeMs - nowMs, 0)
     if (toExpire > this.#longestBackoffMs) return toExpire
-    return Math.max(toExpire, this.#timeToAllowUpdate(nowMs))
+    return Math.max(toExpire, this.timeToAllowUpdate(nowMs))
   }
 
   /** The request that is due now: of new topics only where nothing else is needed. */
@@ -147,8 +149,13 @@ export class ClientMetadata {
     if (!this.#needFullUpdate && this.#lastSuccessfulRefreshMs + this.#maxAgeMs > nowMs)
       topics = this.#interest.newTopics()
     const isPartial = topics !== undefined
+    const ids = topics === undefined ? this.#interest.topicIds?.() : undefined
+    const { allowAutoTopicCreation } = this.#interest
     return {
-      body: metadataRequest(topics ?? this.#interest.topics(), this.#interest.allowAutoTopicCreation),
+      body:
+        ids === undefined
+          ? metadataRequest(topics ?? this.#interest.topics(), allowAutoTopicCreation)
+          : { ...metadataRequest([], false), topics: ids.map((topicId) => ({ topicId, name: null })) },
       requestVersion: this.#requestVersion,
       isPartial,
     }
@@ -243,7 +250,8 @@ export class ClientMetadata {
     return changed
   }
 
-  #timeToAllowUpdate(nowMs: Millis): Millis {
+  /** Milliseconds until the backoff after the last attempt is over. */
+  timeToAllowUpdate(nowMs: Millis): Millis {
     if (this.#lastSuccessfulRefreshMs + this.#maxAgeMs <= nowMs) this.#equivalentResponses = 0
     // One draw for each attempt: how often somebody asks must not matter.
     this.#attemptBackoffMs ??= this.#backoff.backoff(Math.max(this.#attempts - 1, 0))
@@ -266,7 +274,7 @@ export class ClientMetadata {
       answered.add(topic.name)
       const hasId = topic.topicId !== ZERO_UUID
       if (hasId) topicIds.set(topic.name, topic.topicId)
-      if (!this.#interest.retains(topic.name, topic.isInternal, nowMs)) continue
+      if (!this.#interest.retains(topic.name, topic.isInternal, nowMs, topic.topicId)) continue
       if (topic.errorCode === Errors.NONE) {
         const recreated = hasId && topic.topicId !== before.topicIds.get(topic.name)
         const partitions = this.#partitionsOf(topic.name, topic.partitions, recreated)
@@ -283,7 +291,9 @@ export class ClientMetadata {
       for (const name of before.invalidTopics) if (stays(name)) invalidTopics.add(name)
     }
     const nodes = new Map<NodeId, ClusterNode>()
-    for (const broker of response.brokers) nodes.set(broker.nodeId, { id: broker.nodeId, host: broker.host })
+    for (const { nodeId: id, host, rack } of response.brokers) {
+      nodes.set(id, rack === null ? { id, host } : { id, host, rack })
+    }
     const { clusterId, controllerId } = response
     return new MetadataSnapshot({ clusterId, nodes, topics, topicIds, controllerId, invalidTopics })
   }

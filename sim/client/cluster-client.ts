@@ -60,6 +60,13 @@ export interface ClusterClientOptions {
   readonly wire?: WireMode
 }
 
+/** Features that the cluster has finalised, by the newest answer to ApiVersions (Kafka's ApiVersions). */
+export interface FinalizedFeatures {
+  /** Metadata offset of the answer; -1 before any. */
+  readonly epoch: number
+  readonly levels: Apis['ApiVersions']['response']['finalizedFeatures']
+}
+
 export class ClusterClient {
   readonly #env: Env
   readonly #requests: RequestClient
@@ -67,6 +74,7 @@ export class ClusterClient {
   readonly #nodes = new Map<NodeName, NodeConnection>()
   readonly #maxInFlight: number
   readonly #onWake: () => void
+  #features: FinalizedFeatures = { epoch: -1, levels: [] }
   #inFlight = 0
   #closed = false
 
@@ -90,6 +98,10 @@ export class ClusterClient {
   /** Requests without an answer, to anybody. */
   get inFlight(): number {
     return this.#inFlight
+  }
+
+  get features(): FinalizedFeatures {
+    return this.#features
   }
 
   /** True when a request may be sent to the node now. When not, begins to connect where that is allowed. */
@@ -243,6 +255,8 @@ export class ClusterClient {
         this.#requests.disconnect(host)
         return
       }
+      const { finalizedFeaturesEpoch: epoch, finalizedFeatures: levels } = result.response
+      if (epoch > this.#features.epoch) this.#features = { epoch, levels }
       const connection = this.#connectionTo(host)
       connection.state = 'ready'
       const waiting = connection.waiting

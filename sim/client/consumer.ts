@@ -1,12 +1,17 @@
 /**
- * A consumer with assigned partitions (Kafka's KafkaConsumer after `assign`).
+ * A consumer: of partitions that it is given by hand, or of those that its group gives it (Kafka's KafkaConsumer).
  *
- * As in Kafka everything happens while the application polls: positions are found and checked, metadata is renewed, fetches go
- * out; between polls at most one fetch per broker is under way, sent when the last records were handed over. What decides which
- * partitions are assigned stays outside: a group will call `assign` too.
+ * As in Kafka everything that the application notices happens while it polls. A poll goes round and round:
+ *
+ *     group        what there is to do for the group: join, give up and take partitions, commit
+ *     positions    committed ones, then those of the reset policy; those of a new leader are checked
+ *     records      what is buffered is handed over; else fetches go out, and whatever happens next begins another round
+ *
+ * Between polls at most one fetch per broker is under way, sent when the last records were handed over. While a listener of the application
+ * works on a change of partitions the poll waits, however long that takes.
  *
  * `poll` is answered by a later event, with records as soon as there are any, with nothing after its timeout, or with an
- * error that the application must do something about (seek, or assign otherwise).
+ * error that the application must do something about (seek, assign otherwise, begin anew).
  */
 
 import type { Env, EnvTimer } from '../kernel/env.js'
@@ -18,40 +23,49 @@ import type { WireMode } from '../wire/frame.js'
 import { ClientMetadata } from './client-metadata.js'
 import { ClusterClient } from './cluster-client.js'
 import type { ConsumedRecord } from './completed-fetch.js'
-import type { ConsumerConfig } from './consumer-config.js'
+import { resetStrategyOf, type ConsumerConfig } from './consumer-config.js'
+import { ConsumerTopics } from './consumer-topics.js'
+import { Deadline } from './deadline.js'
 import { Fetcher, type Collected, type ConsumerError } from './fetcher.js'
+import { ClassicCoordinator } from './group/classic-coordinator.js'
+import { ConsumerCoordinator } from './group/consumer-coordinator.js'
+import { CoordinatorChannel } from './group/coordinator-channel.js'
+import type { CommitDone, Committed, GroupCoordinator } from './group/group-types.js'
 import { MetadataUpdater } from './metadata-updater.js'
 import { OffsetResolver } from './offset-resolver.js'
 import { SubscriptionState, unknownEpoch, type AssignedPartition, type TopicPartition } from './subscription-state.js'
-import { ListedTopics } from './topic-interest.js'
+import type { RebalanceListener } from './subscription.js'
 import { idOf } from './workload-record.js'
+import type { GroupMetadata, Offsets } from './group/offset-commits.js'
 
 export interface Polled {
   readonly records: readonly ConsumedRecord[]
+  /** With an empty partition it is the group's. */
   readonly error?: ConsumerError
 }
 
 export interface Assignment extends TopicPartition {
-  /** Where to start; the reset policy decides when left out. */
+  /** Where to start; the committed offset or the reset policy decides when left out. */
   readonly offset?: Offset
   /** Epoch of the record before `offset`, if known: the position is then checked. */
   readonly leaderEpoch?: Epoch
 }
 
+/** Topics by name, by a pattern that this client matches, or by one that the coordinator does (SubscriptionPattern, KIP-848). */
+export type Wanted = readonly string[] | { readonly pattern: string } | { readonly subscriptionPattern: string }
+
 export interface ConsumerOptions {
   /** The workload id that a record carries; default: as workload-record.ts writes it. */
   readonly idOf?: (record: ConsumedRecord) => RecordId
   readonly wire?: WireMode
-  /** A group decides what is assigned: it may be nothing for a while. */
-  readonly isManaged?: boolean
-  /** Metadata changed, or a connection did: called by later events, within polls and between them. */
-  readonly onWake?: () => void
 }
 
 interface Poll {
   readonly done: (polled: Polled) => void
-  readonly deadlineMs: Millis
+  readonly deadline: Deadline
   readonly maxRecords: number
+  /** It has sent its fetches, and waits for records. */
+  isFetching: boolean
 }
 
 /** KafkaConsumer.DEFAULT_CLOSE_TIMEOUT_MS. */
@@ -59,38 +73,34 @@ const CLOSE_TIMEOUT_MS = 30_000
 
 export class Consumer {
   readonly #env: Env
+  readonly #config: ConsumerConfig
   readonly #subscriptions: SubscriptionState
-  readonly #topics: ListedTopics
   readonly #metadata: ClientMetadata
   readonly #updater: MetadataUpdater
   readonly #cluster: ClusterClient
   readonly #fetcher: Fetcher
   readonly #resolver: OffsetResolver
+  readonly #group: GroupCoordinator | undefined
   readonly #idOf: (record: ConsumedRecord) => RecordId
-  readonly #retryBackoffMs: Millis
-  readonly #requestTimeoutMs: Millis
-  readonly #maxPollRecords: number
-  readonly #isManaged: boolean
-  /** Topics that a group is interested in, beside those assigned. */
-  #watched: readonly string[] = []
   #poll: Poll | undefined
   #timer: EnvTimer | undefined
+  #isWaking = false
+  #isWakeupAsked = false
   #state: 'open' | 'closing' | 'closed' = 'open'
 
   /** @param config as `parseConsumerConfig` gives it */
   constructor(env: Env, config: ConsumerConfig, bootstrap: readonly NodeName[], options: ConsumerOptions = {}) {
     this.#env = env
+    this.#config = config
     this.#idOf = options.idOf ?? ((record) => idOf(record.value))
-    this.#retryBackoffMs = config['retry.backoff.ms']
-    this.#requestTimeoutMs = config['request.timeout.ms']
-    this.#maxPollRecords = config['max.poll.records']
-    this.#isManaged = options.isManaged ?? false
-    const reset = config['auto.offset.reset']
-    this.#subscriptions = new SubscriptionState(reset === 'none' ? undefined : reset)
-    this.#topics = new ListedTopics(config['allow.auto.create.topics'])
+    this.#subscriptions = new SubscriptionState(resetStrategyOf(config))
     this.#metadata = new ClientMetadata(
       bootstrap,
-      this.#topics,
+      new ConsumerTopics(
+        this.#subscriptions.subscription,
+        config['allow.auto.create.topics'],
+        config['exclude.internal.topics'],
+      ),
       {
         retryBackoffMs: config['retry.backoff.ms'],
         retryBackoffMaxMs: config['retry.backoff.max.ms'],
@@ -99,23 +109,69 @@ export class Consumer {
       env.random,
     )
     this.#updater = new MetadataUpdater(env, this.#metadata, config)
+    const wire = options.wire === undefined ? {} : { wire: options.wire }
     this.#cluster = new ClusterClient(env, config, this.#updater, {
       maxInFlight: 100,
-      onWake: () => {
-        options.onWake?.()
-        this.#step()
-      },
-      ...(options.wire === undefined ? {} : { wire: options.wire }),
+      onWake: () => this.#step(),
+      ...wire,
     })
     this.#fetcher = new Fetcher(env, config, this.#subscriptions, this.#metadata, this.#cluster)
     this.#resolver = new OffsetResolver(env, config, this.#subscriptions, this.#metadata, this.#cluster)
+    this.#group = config['group.id'] === '' ? undefined : this.#makeGroup(wire)
+  }
+
+  // ── what to consume ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Takes part in the group; what it gives comes with the polls that follow. No topics: as `unsubscribe`. */
+  subscribe(wanted: Wanted, listener: RebalanceListener = {}): void {
+    const group = this.#groupFor('subscribe')
+    const { subscription } = this.#subscriptions
+    if ('subscriptionPattern' in wanted) {
+      if (this.#config['group.protocol'] === 'classic') {
+        throw new UsageError({
+          message:
+            'subscribe: a subscription pattern is matched by the coordinator, which takes group.protocol=consumer',
+          mend: 'give a pattern instead, which this client matches',
+        })
+      }
+      subscription.subscribeRegex(wanted.subscriptionPattern, listener)
+    } else if ('pattern' in wanted) {
+      subscription.subscribePattern(wanted.pattern, listener)
+      this.#metadata.requestUpdateForNewTopics()
+    } else if (wanted.length === 0) {
+      this.unsubscribe(() => undefined)
+      return
+    } else {
+      this.#fetcher.dropUnassigned(({ topic }) => wanted.includes(topic))
+      if (subscription.subscribe(wanted, listener)) this.#metadata.requestUpdateForNewTopics()
+    }
+    group.subscriptionChanged()
+    this.#wake()
+  }
+
+  /** Gives everything up, and leaves the group. `done` once the listener is done and the coordinator was told. */
+  unsubscribe(done: () => void): void {
+    this.#ensureOpen('unsubscribe')
+    this.#fetcher.dropUnassigned(() => false)
+    if (this.#group !== undefined) this.#group.unsubscribe(() => this.#env.soon(done))
+    else {
+      this.#subscriptions.subscription.unsubscribe()
+      this.#subscriptions.assign([])
+      this.#env.soon(done)
+    }
   }
 
   /** Replaces the assignment. Partitions that stay keep their position unless another is given. */
   assign(partitions: readonly Assignment[]): void {
+    if (partitions.length === 0) {
+      this.unsubscribe(() => undefined)
+      return
+    }
+    const isNew = this.#subscriptions.subscription.assign(new Set(partitions.map(({ topic }) => topic)))
+    this.#group?.assigned()
     this.#subscriptions.assign(partitions)
     this.#fetcher.dropUnassigned()
-    this.#updateTopics()
+    if (isNew) this.#metadata.requestUpdateForNewTopics()
     for (const { topic, index, offset, leaderEpoch } of partitions) {
       if (offset === undefined) continue
       this.#seek(this.#assigned(partitionName(topic, index)), offset, leaderEpoch ?? -1, 'assigned')
@@ -123,35 +179,21 @@ export class Consumer {
     this.#wake()
   }
 
-  /** Keeps metadata of these topics, whatever is assigned. */
-  watch(topics: readonly string[]): void {
-    this.#watched = topics
-    this.#updateTopics()
-    this.#wake()
-  }
-
-  /** Partitions of a topic, as far as metadata tells; undefined when it does not. */
-  partitionCount(topic: string): number | undefined {
-    const count = this.#metadata.snapshot.partitionsOf(topic).length
-    return count === 0 ? undefined : count
-  }
-
-  /** Every broker that is known, to ask for a coordinator. */
-  brokers(): readonly NodeName[] {
-    return this.#metadata.snapshot.nodeList.map(({ host }) => host)
-  }
-
-  /** The poll under way is not answered; records that were not handed over stay. */
-  cancelPoll(): void {
-    this.#poll = undefined
-    this.#timer?.cancel()
-    this.#timer = undefined
-  }
-
   /** Names of the assigned partitions. */
   assignment(): string[] {
     return [...this.#subscriptions.assigned()].map((partition) => partition.name)
   }
+
+  /** Topics that are subscribed by name, or were found for the pattern; sorted. */
+  subscription(): string[] {
+    return [...this.#subscriptions.subscription.subscribed].sort((a, b) => (a < b ? -1 : 1))
+  }
+
+  groupMetadata(): GroupMetadata {
+    return this.#groupFor('groupMetadata').metadata
+  }
+
+  // ── positions ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** The next record to be handed over is the one at `offset`. With an epoch the position is checked first. */
   seek(partition: string, offset: Offset, leaderEpoch: Epoch = -1): void {
@@ -178,11 +220,6 @@ export class Consumer {
     return assigned.hasValidPosition ? assigned.position?.offset : undefined
   }
 
-  /** Leader epoch of the last record before the position; -1 when it is not known. */
-  positionEpoch(partition: string): Epoch {
-    return this.#assigned(partition).position?.offsetEpoch ?? -1
-  }
-
   pause(partitions: readonly string[]): void {
     for (const partition of this.#named(partitions)) partition.paused = true
   }
@@ -198,16 +235,62 @@ export class Consumer {
       .map((partition) => partition.name)
   }
 
+  // ── commits ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Commits positions, or the offsets given; tries until it works, cannot work, or the time is over (REQUEST_TIMED_OUT). COMMIT_FAILED:
+   * the group has gone on without this member. REBALANCE_IN_PROGRESS: poll first, then commit again.
+   */
+  commitSync(
+    offsets: Offsets | undefined,
+    done: CommitDone,
+    timeoutMs: Millis = this.#config['default.api.timeout.ms'],
+  ): void {
+    const group = this.#groupFor('commitSync')
+    if (offsets !== undefined) this.#sawEpochs(offsets)
+    group.commitSync(offsets, done, timeoutMs)
+  }
+
+  /** Commits once, without waiting. `done` is called within a later call of poll or commit. */
+  commitAsync(offsets?: Offsets, done?: CommitDone): void {
+    const group = this.#groupFor('commitAsync')
+    if (offsets !== undefined) this.#sawEpochs(offsets)
+    group.commitAsync(offsets, done)
+  }
+
+  /** What the group has committed; null where nothing was. */
+  committed(
+    partitions: readonly string[],
+    done: (error: string | undefined, committed: Committed) => void,
+    timeoutMs: Millis = this.#config['default.api.timeout.ms'],
+  ): void {
+    const found = (error: string | undefined, committed: Committed): void => {
+      this.#sawEpochs(committed)
+      done(error, committed)
+    }
+    this.#groupFor('committed').committed(partitions, found, timeoutMs)
+  }
+
+  // ── poll ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
   /** Asks for records; one poll at a time. `done` comes once, by a later event, unless the consumer is closed. */
-  poll(done: (polled: Polled) => void, timeoutMs: Millis, maxRecords: number = this.#maxPollRecords): void {
+  poll(done: (polled: Polled) => void, timeoutMs: Millis, maxRecords = this.#config['max.poll.records']): void {
     assert(this.#poll === undefined, 'consumer: poll within a poll')
-    if (this.#state !== 'open') throw new UsageError('poll: the consumer is closed')
-    if (this.#subscriptions.isEmpty && !this.#isManaged) throw new UsageError('poll: no partitions are assigned')
-    this.#poll = { done, deadlineMs: this.#env.clock.wallMs() + timeoutMs, maxRecords }
+    this.#ensureOpen('poll')
+    if (this.#subscriptions.subscription.kind === 'none') {
+      throw new UsageError('poll: no partitions are assigned, and no topics subscribed')
+    }
+    this.#poll = { done, deadline: new Deadline(this.#env, timeoutMs), maxRecords, isFetching: false }
     this.#env.soon(this.#onPoll)
   }
 
-  /** Closes the fetch sessions and the connections. A poll under way is not answered any more. */
+  /** The poll under way, or the next one, ends with WAKEUP. */
+  wakeup(): void {
+    this.#isWakeupAsked = true
+    this.#wake()
+  }
+
+  /** Commits if it is to, leaves the group, closes fetch sessions and connections. A poll under way is not answered any more. */
   close(done: () => void, timeoutMs: Millis = CLOSE_TIMEOUT_MS): void {
     if (this.#state !== 'open') {
       this.#env.soon(done)
@@ -216,6 +299,8 @@ export class Consumer {
     this.#state = 'closing'
     this.#poll = undefined
     this.#timer?.cancel()
+    const deadline = new Deadline(this.#env, timeoutMs)
+    const requestTimeoutMs = this.#config['request.timeout.ms']
     const finish = (): void => {
       if (this.#state === 'closed') return
       this.#state = 'closed'
@@ -223,19 +308,22 @@ export class Consumer {
       this.#cluster.close()
       this.#env.soon(done)
     }
-    this.#timer = this.#env.after(Math.min(timeoutMs, this.#requestTimeoutMs), finish)
-    this.#fetcher.closeSessions(finish)
+    const closeSessions = (): void => {
+      this.#timer = this.#env.after(Math.min(deadline.remainingMs, requestTimeoutMs), finish)
+      this.#fetcher.closeSessions(finish)
+    }
+    if (this.#group === undefined) closeSessions()
+    else this.#group.close(closeSessions, Math.min(timeoutMs, requestTimeoutMs))
   }
 
-  #updateTopics(): void {
-    const topics = new Set([...this.#subscriptions.topics(), ...this.#watched])
-    if (this.#topics.set(topics)) this.#metadata.requestUpdateForNewTopics()
+  readonly #onEvent = (): void => {
+    this.#isWaking = false
+    this.#step()
   }
-
-  readonly #onEvent = (): void => this.#step()
 
   readonly #onPoll = (): void => {
-    if (this.#resolve()) this.#step()
+    this.#group?.beginPoll()
+    this.#step()
   }
 
   readonly #onTimer = (): void => {
@@ -243,52 +331,98 @@ export class Consumer {
     this.#step()
   }
 
-  /** The application changed something while it polls. */
+  /** Something changed while the application polls. */
   #wake(): void {
-    if (this.#poll !== undefined) this.#env.soon(this.#onEvent)
+    // One round for all that happened: some of what it does must not be done twice.
+    if (this.#poll === undefined || this.#isWaking) return
+    this.#isWaking = true
+    this.#env.soon(this.#onEvent)
   }
 
   /** Goes on with the poll under way, as far as it can. */
   #step(): void {
     const poll = this.#poll
-    if (poll === undefined) return
-    const nowMs = this.#env.clock.wallMs()
-    const collected = this.#fetcher.collect(poll.maxRecords)
-    if (collected.error !== undefined || collected.advanced || collected.records.length > 0) {
-      this.#handOver(poll, collected)
-      return
+    if (poll === undefined || this.#state !== 'open') return
+    if (poll.isFetching) {
+      if (this.#collect(poll)) return
+      if (poll.deadline.isOver) return this.#finish(poll, [], undefined)
+      poll.isFetching = false
     }
+    if (this.#isWakeupAsked) {
+      this.#isWakeupAsked = false
+      return this.#finish(poll, [], { partition: '', error: 'WAKEUP' })
+    }
+    const group = this.#group?.step() ?? 'ready'
+    if (this.#poll !== poll || group === 'blocked') return this.#updateMetadata(Infinity)
+    if (typeof group === 'object') return this.#finish(poll, [], { partition: '', error: group.error })
+    if (group === 'waiting' && !poll.deadline.isOver) return this.#await(poll, Infinity)
+    const positions = group === 'ready' ? this.#findPositions(poll) : 'skip'
+    if (positions === 'ended') return
+    if (positions === 'waiting') return this.#await(poll, Infinity)
+    if (this.#collect(poll)) return
     // What was just collected may have cost a partition its position.
-    if (!this.#resolve()) return
+    if (positions === 'ready' && this.#findPositions(poll) === 'ended') return
+    this.#fetch(poll)
+  }
+
+  /** Sends what can be fetched, and waits for records. */
+  #fetch(poll: Poll): void {
     // Metadata that is due goes before what depends on it.
-    this.#updater.maybeUpdate(this.#cluster, nowMs)
+    this.#updater.maybeUpdate(this.#cluster, this.#env.clock.wallMs())
     this.#sendFetches()
-    const metadataWaitMs = this.#updater.maybeUpdate(this.#cluster, nowMs)
-    if (nowMs >= poll.deadlineMs) {
+    if (poll.deadline.isOver) {
+      this.#updater.maybeUpdate(this.#cluster, this.#env.clock.wallMs())
       this.#finish(poll, [], undefined)
       return
     }
-    let waitMs = Math.min(poll.deadlineMs - nowMs, metadataWaitMs)
-    // Lookups back off, and where nothing is under way nothing will wake us.
-    if (!this.#subscriptions.hasAllPositions() || this.#cluster.inFlight === 0)
-      waitMs = Math.min(waitMs, this.#retryBackoffMs)
-    this.#timer?.cancel()
-    this.#timer = this.#env.after(Math.max(waitMs, 1), this.#onTimer)
+    poll.isFetching = true
+    let waitMs = this.#group?.timeToNextPollMs() ?? Infinity
+    if (!this.#subscriptions.hasAllPositions()) waitMs = Math.min(waitMs, this.#config['retry.backoff.ms'])
+    this.#await(poll, waitMs)
   }
 
-  /** Goes on finding positions. False when the poll ended with an error. */
-  #resolve(): boolean {
-    const poll = this.#poll
-    if (poll === undefined) return false
-    const failure = this.#resolver.resolve()
-    if (failure === undefined) return true
+  /** Waits for an event, at most this long. */
+  #await(poll: Poll, waitMs: Millis): void {
+    let atMostMs = Math.min(waitMs, poll.deadline.remainingMs)
+    // Lookups back off, and where nothing is under way nothing will wake us.
+    if (this.#cluster.inFlight + (this.#group?.inFlight ?? 0) === 0) {
+      atMostMs = Math.min(atMostMs, this.#config['retry.backoff.ms'])
+    }
+    this.#updateMetadata(atMostMs)
+  }
+
+  #updateMetadata(atMostMs: Millis): void {
+    const metadataMs = this.#updater.maybeUpdate(this.#cluster, this.#env.clock.wallMs())
+    const waitMs = Math.min(atMostMs, metadataMs)
+    this.#timer?.cancel()
+    this.#timer = waitMs === Infinity ? undefined : this.#env.after(Math.max(waitMs, 1), this.#onTimer)
+  }
+
+  /** Goes on finding positions: `skip` when the group's are not known and there is no time left. */
+  #findPositions(poll: Poll): 'ready' | 'skip' | 'waiting' | 'ended' {
+    let failure = this.#resolver.validate()
+    if (failure === undefined && !this.#subscriptions.hasAllPositions()) {
+      const committed = this.#group?.initPositions() ?? 'ready'
+      if (committed === 'ready') failure = this.#resolver.reset()
+      else if (typeof committed === 'object') failure = { partition: '', error: committed.error }
+      else return poll.deadline.isOver ? 'skip' : 'waiting'
+    }
+    if (failure === undefined) return 'ready'
     this.#finish(poll, [], failure)
-    return false
+    return 'ended'
   }
 
   #sendFetches(): void {
     this.#resolver.validateOnMetadataChange()
     this.#fetcher.sendFetches()
+  }
+
+  /** True when the poll is over, with what was buffered. */
+  #collect(poll: Poll): boolean {
+    const collected = this.#fetcher.collect(poll.maxRecords)
+    if (collected.error === undefined && !collected.advanced && collected.records.length === 0) return false
+    this.#handOver(poll, collected)
+    return true
   }
 
   #handOver(poll: Poll, collected: Collected): void {
@@ -300,13 +434,14 @@ export class Consumer {
 
   #finish(poll: Poll, records: readonly ConsumedRecord[], error: ConsumerError | undefined): void {
     this.#poll = undefined
+    this.#group?.endPoll()
     this.#timer?.cancel()
     this.#timer = undefined
     if (error === undefined) {
       poll.done({ records })
       return
     }
-    this.#env.emit('consume.failed', { partition: error.partition, error: error.error })
+    if (error.error !== 'WAKEUP') this.#env.emit('consume.failed', { partition: error.partition, error: error.error })
     poll.done({ records, error })
   }
 
@@ -333,12 +468,65 @@ export class Consumer {
     }
   }
 
+  // ── parts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #makeGroup(wire: { readonly wire?: WireMode }): GroupCoordinator {
+    const config = this.#config
+    const wake = (): void => this.#wake()
+    const isClassic = config['group.protocol'] === 'classic'
+    const channel = new CoordinatorChannel(this.#env, config, {
+      groupId: config['group.id'],
+      cluster: this.#cluster,
+      updater: this.#updater,
+      // What goes to the coordinator of a new group is none of the application's business.
+      onWake: isClassic ? wake : () => undefined,
+      ...wire,
+    })
+    const parts = {
+      subscriptions: this.#subscriptions,
+      metadata: this.#metadata,
+      channel,
+      isPolling: () => this.#poll !== undefined,
+      setPositions: (committed: Committed) => this.#setPositions(committed),
+      dropUnassigned: () => this.#fetcher.dropUnassigned(),
+      wake,
+    }
+    return isClassic
+      ? new ClassicCoordinator(this.#env, config, parts)
+      : new ConsumerCoordinator(this.#env, config, parts)
+  }
+
+  #setPositions(committed: Committed): void {
+    for (const [name, position] of committed) {
+      const partition = this.#subscriptions.get(name)
+      if (position === null || partition === undefined) continue
+      this.#seek(partition, position.offset, position.leaderEpoch ?? -1, 'assigned')
+    }
+  }
+
   #seek(partition: AssignedPartition, offset: Offset, leaderEpoch: Epoch, reason: 'assigned' | 'seek'): void {
     const from = partition.position?.offset ?? -1
     const leader = this.#metadata.currentLeader(partition.topic, partition.index)
     if (leaderEpoch >= 0) this.#metadata.sawLeaderEpoch(partition.name, leaderEpoch)
     partition.seekUnvalidated({ ...unknownEpoch(offset, leader), offsetEpoch: leaderEpoch })
     this.#env.emit('consume.position', { partition: partition.name, from, to: offset, reason })
+  }
+
+  #sawEpochs(offsets: Committed): void {
+    for (const [name, position] of offsets) {
+      const epoch = position?.leaderEpoch ?? -1
+      if (epoch >= 0) this.#metadata.sawLeaderEpoch(name, epoch)
+    }
+  }
+
+  #ensureOpen(call: string): void {
+    if (this.#state !== 'open') throw new UsageError(`${call}: the consumer is closed`)
+  }
+
+  #groupFor(call: string): GroupCoordinator {
+    this.#ensureOpen(call)
+    if (this.#group !== undefined) return this.#group
+    throw new UsageError({ message: `${call}: the consumer is in no group`, mend: 'give it a group.id' })
   }
 
   #named(partitions: readonly string[]): AssignedPartition[] {

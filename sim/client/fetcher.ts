@@ -134,10 +134,11 @@ export class Fetcher {
     return collected
   }
 
-  /** Drops what is buffered of partitions that are not assigned any more. */
-  dropUnassigned(): void {
-    this.#completed = this.#completed.filter((fetch) => this.#isAssigned(fetch))
-    if (this.#nextInLine !== undefined && !this.#isAssigned(this.#nextInLine)) this.#nextInLine = undefined
+  /** Drops what is buffered of partitions that are not assigned any more, or not wanted. */
+  dropUnassigned(isWanted: (partition: AssignedPartition) => boolean = () => true): void {
+    const stays = (fetch: CompletedFetch): boolean => this.#isAssigned(fetch) && isWanted(fetch.partition)
+    this.#completed = this.#completed.filter(stays)
+    if (this.#nextInLine !== undefined && !stays(this.#nextInLine)) this.#nextInLine = undefined
   }
 
   /** Closes the sessions that can be reached; `done` once the brokers know. */
@@ -164,12 +165,12 @@ export class Fetcher {
     const buffered = this.#buffered()
     const bufferedNodes = new Set<NodeId>()
     for (const partition of buffered) {
-      const node = partition.isFetchable ? this.#nodeFor(partition, nowMs) : undefined
+      const node = this.#subscriptions.isFetchable(partition) ? this.#nodeFor(partition, nowMs) : undefined
       if (node !== undefined) bufferedNodes.add(node.id)
     }
     const wanted = new Map<NodeId, Wanted>()
     for (const partition of this.#subscriptions.assigned()) {
-      if (!partition.isFetchable || buffered.has(partition)) continue
+      if (!this.#subscriptions.isFetchable(partition) || buffered.has(partition)) continue
       const node = this.#nodeFor(partition, nowMs)
       if (node === undefined || this.#cluster.isUnavailable(node)) continue
       if (this.#pending.has(node.id) || bufferedNodes.has(node.id)) continue
@@ -340,7 +341,7 @@ export class Fetcher {
   }
 
   #isFetchable(fetch: CompletedFetch): boolean {
-    return this.#isAssigned(fetch) && fetch.partition.isFetchable
+    return this.#isAssigned(fetch) && this.#subscriptions.isFetchable(fetch.partition)
   }
 }
 

@@ -1,29 +1,24 @@
 /**
- * The identity of an idempotent producer and the sequences of its partitions (the idempotent part of Kafka's
- * TransactionManager; KIP-98, KIP-360).
+ * The identity of a producer and the sequences of its partitions (the part of Kafka's TransactionManager and TxnPartitionMap that
+ * idempotent and transactional producers share; KIP-98, KIP-360).
  *
- *     uninitialized ── InitProducerId sent ──► initializing ── answered ──► ready
- *           ▲                                      │                          │
- *           └───────── epoch used up ──────────────┼──────────────────────────┘
- *                                                  └── refused for good ──► fatal
+ * Where a partition's sequence has a gap that can no longer be filled, the two part ways. An idempotent producer raises its epoch
+ * here, without asking a broker: the batches in flight of the partitions that asked for it are numbered again from 0, other
+ * partitions take the new epoch once nothing of theirs is in flight. A transactional producer gives its transaction up, and goes
+ * on with the identity that the coordinator gives it for the next one.
  *
- * When a partition's sequence has a gap that can no longer be filled, the epoch is raised here, without asking a broker: the
- * batches in flight of the partitions that asked for it are numbered again from 0, other partitions take the new epoch
- * once nothing of theirs is in flight. Transactions will add their states here; nothing but this file knows how an
- * identity comes to be.
+ * How an identity comes to be, and what an error means for a transaction, is the transaction manager's.
  */
 
 import type { Env } from '../kernel/env.js'
 import type { Epoch, Offset } from '../kernel/units.js'
-import { Errors, errorName, isRetriable, type ErrorCode } from '../wire/errors.js'
+import { Errors, isRetriable, type ErrorCode } from '../wire/errors.js'
 import { NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, incrementSequence } from '../wire/record-batch.js'
 import type { PartitionQueue } from './partition-queue.js'
 import type { ProducerBatch } from './producer-batch.js'
 
 /** Short.MAX_VALUE: the last epoch of a producer id. */
 const LAST_EPOCH = 32_767
-
-export type IdentityState = 'uninitialized' | 'initializing' | 'ready' | 'fatal'
 
 /** What a produce response says that matters for retrying. */
 export interface ProduceError {
@@ -34,21 +29,19 @@ export interface ProduceError {
 
 export class Idempotence {
   readonly #env: Env
-  #state: IdentityState = 'uninitialized'
+  readonly #isTransactional: boolean
   #producerId: number = NO_PRODUCER_ID
   #producerEpoch: Epoch = NO_PRODUCER_EPOCH
-  #fatalError: string | undefined
   #bumpRequired = false
   readonly #toRewrite = new Set<PartitionQueue>()
   /** Partition → the sequence after the batch that expired without an answer. */
   readonly #unresolved = new Map<PartitionQueue, number>()
+  /** Partitions with sequences, of a transactional producer. */
+  readonly #numbered = new Set<PartitionQueue>()
 
-  constructor(env: Env) {
+  constructor(env: Env, isTransactional = false) {
     this.#env = env
-  }
-
-  get state(): IdentityState {
-    return this.#state
+    this.#isTransactional = isTransactional
   }
 
   get producerId(): number {
@@ -63,29 +56,30 @@ export class Idempotence {
     return this.#producerId !== NO_PRODUCER_ID
   }
 
-  /** Kafka's name of the error after which nothing more is sent. */
-  get fatalError(): string | undefined {
-    return this.#fatalError
+  setIdentity(producerId: number, producerEpoch: Epoch, reason: string): void {
+    this.#producerId = producerId
+    this.#producerEpoch = producerEpoch
+    this.#env.emit('producer.identity', { producerId, producerEpoch, reason })
   }
 
-  /** Raises the epoch if that was asked for. Returns true when an identity must be fetched now. */
-  prepare(): boolean {
-    if (this.#bumpRequired) this.#bumpEpoch()
-    if (this.#state !== 'uninitialized') return false
-    this.#state = 'initializing'
-    return true
-  }
-
-  /** The answer to InitProducerId. Returns false when it must be sent again. */
-  initialized(error: ErrorCode, producerId: number, producerEpoch: Epoch): boolean {
-    if (error === Errors.NONE) {
-      this.#state = 'ready'
-      this.#setIdentity(producerId, producerEpoch, 'init')
-      return true
+  /** Raises the epoch if that was asked for. After the last epoch there is no identity until another one is set. */
+  raiseEpoch(): void {
+    if (!this.#bumpRequired) return
+    if (this.#producerEpoch === LAST_EPOCH) this.setIdentity(NO_PRODUCER_ID, NO_PRODUCER_EPOCH, 'epochs used up')
+    else this.setIdentity(this.#producerId, this.#producerEpoch + 1, 'epoch bump')
+    for (const queue of this.#toRewrite) {
+      queue.sequences.startAtBeginning(this.#producerId, this.#producerEpoch)
+      this.#unresolved.delete(queue)
     }
-    if (isRetriable(error)) return false
-    this.#fail(errorName(error))
-    return true
+    this.#toRewrite.clear()
+    this.#bumpRequired = false
+  }
+
+  /** Under a new identity of a transactional producer every partition begins anew. */
+  forgetSequences(): void {
+    for (const queue of this.#numbered) queue.sequences.reset()
+    this.#numbered.clear()
+    this.#unresolved.clear()
   }
 
   /** Where the partition stands lets no batch out now. `first` is the one at the head of its queue. */
@@ -109,6 +103,10 @@ export class Idempotence {
     if (this.#isStale(batch.queue) && !sequences.hasInFlight) {
       sequences.startAtBeginning(this.#producerId, this.#producerEpoch)
     }
+    if (this.#isTransactional) {
+      this.#numbered.add(batch.queue)
+      batch.isTransactional = true
+    }
     batch.setProducerState(this.#producerId, this.#producerEpoch, sequences.nextSequence)
     sequences.advance(batch.recordCount)
     sequences.add(batch)
@@ -122,16 +120,16 @@ export class Idempotence {
 
   /** A batch failed for good. `adjust`: the broker is known not to have written it, so its sequences are free. */
   failed(batch: ProducerBatch, error: string, adjust: boolean): void {
-    if (FATAL_ERRORS.has(error)) this.#fail(error)
-    batch.queue.sequences.remove(batch)
-    if (this.#state === 'fatal') return
-    if (error === 'OUT_OF_ORDER_SEQUENCE_NUMBER') {
-      this.#requestBump(batch.queue)
+    const queue = batch.queue
+    queue.sequences.remove(batch)
+    if (error === 'OUT_OF_ORDER_SEQUENCE_NUMBER' && !this.#isTransactional) {
+      this.#requestBump(queue)
     } else if (error === 'UNKNOWN_PRODUCER_ID') {
-      batch.queue.sequences.reset()
-      this.#unresolved.delete(batch.queue)
+      queue.sequences.reset()
+      this.#unresolved.delete(queue)
     } else if (adjust) {
-      this.#requestBump(batch.queue)
+      if (this.#isTransactional) queue.sequences.closeGap(batch)
+      else this.#requestBump(queue)
     }
   }
 
@@ -145,27 +143,42 @@ export class Idempotence {
     return this.#unresolved.has(queue)
   }
 
-  /** Partitions with nothing left in flight: either later batches were written, so the expired one was too, or not. */
-  resolveSequences(): void {
+  /**
+   * Partitions with nothing left in flight: either later batches were written, so the expired one was too, or not. Returns
+   * true when a transactional producer is left with a gap.
+   */
+  resolveSequences(): boolean {
+    let gap = false
     for (const queue of this.#unresolved.keys()) {
       const sequences = queue.sequences
       if (sequences.hasInFlight) continue
-      if (!sequences.isNext(sequences.nextSequence)) this.#requestBump(queue)
+      if (!sequences.isNext(sequences.nextSequence)) {
+        if (this.#isTransactional) gap = true
+        else this.#requestBump(queue)
+      }
       this.#unresolved.delete(queue)
     }
+    return gap
   }
 
-  /** Whether a batch with this error may be sent again; may ask for another epoch on the way. */
+  /** Whether a batch with this error may be sent again; an idempotent producer may ask for another epoch on the way. */
   canRetry(batch: ProducerBatch, response: ProduceError): boolean {
     const queue = batch.queue
     if (response.errorCode === Errors.UNKNOWN_PRODUCER_ID) {
       if (response.logStartOffset === -1 || batch.sequenceHasBeenReset) return true
-      this.#requestBump(queue)
+      if (!this.#isTransactional) {
+        this.#requestBump(queue)
+        return true
+      }
+      if (queue.sequences.lastAckedOffset >= response.logStartOffset) return false
+      // Retention took what the producer had written, and the broker's memory of it: no need to give the transaction up.
+      queue.sequences.startAtBeginning(this.#producerId, this.#producerEpoch)
       return true
     }
     if (response.errorCode === Errors.OUT_OF_ORDER_SEQUENCE_NUMBER) {
       const next = this.#unresolved.get(queue)
       if (next === undefined && (batch.sequenceHasBeenReset || !queue.sequences.isNext(batch.baseSequence))) return true
+      if (this.#isTransactional) return false
       if (next === undefined || next === batch.baseSequence) this.#requestBump(queue)
       return true
     }
@@ -184,39 +197,4 @@ export class Idempotence {
     this.#bumpRequired = true
     this.#toRewrite.add(queue)
   }
-
-  #bumpEpoch(): void {
-    if (this.#producerEpoch === LAST_EPOCH) {
-      this.#state = 'uninitialized'
-      this.#setIdentity(NO_PRODUCER_ID, NO_PRODUCER_EPOCH, 'epochs used up')
-    } else {
-      this.#setIdentity(this.#producerId, this.#producerEpoch + 1, 'epoch bump')
-    }
-    for (const queue of this.#toRewrite) {
-      queue.sequences.startAtBeginning(this.#producerId, this.#producerEpoch)
-      this.#unresolved.delete(queue)
-    }
-    this.#toRewrite.clear()
-    this.#bumpRequired = false
-  }
-
-  #setIdentity(producerId: number, producerEpoch: Epoch, reason: string): void {
-    this.#producerId = producerId
-    this.#producerEpoch = producerEpoch
-    this.#env.emit('producer.identity', { producerId, producerEpoch, reason })
-  }
-
-  #fail(error: string): void {
-    this.#state = 'fatal'
-    this.#fatalError = error
-  }
 }
-
-/** TransactionManager.maybeTransitionToErrorState. */
-const FATAL_ERRORS: ReadonlySet<string> = new Set([
-  'CLUSTER_AUTHORIZATION_FAILED',
-  'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
-  'PRODUCER_FENCED',
-  'UNSUPPORTED_VERSION',
-  'INVALID_PRODUCER_ID_MAPPING',
-])

@@ -13,6 +13,8 @@ export interface ClusterNode {
   readonly id: NodeId
   /** Host name, which is the node's name. */
   readonly host: NodeName
+  /** broker.rack, where it is known. */
+  readonly rack?: string | null
 }
 
 export interface PartitionMetadata {

@@ -28,7 +28,8 @@ type ListOffsetsResponse = Apis['ListOffsets']['response']
 type EpochResponse = Apis['OffsetForLeaderEpoch']['response']
 
 /** ListOffsets' timestamps with a meaning. */
-const TIMESTAMPS: Readonly<Record<ResetStrategy, number>> = { latest: -1, earliest: -2 }
+const LATEST_TIMESTAMP = -1
+const EARLIEST_TIMESTAMP = -2
 
 interface Reset {
   readonly partition: AssignedPartition
@@ -76,18 +77,22 @@ export class OffsetResolver {
     }
   }
 
-  /** Goes on with every position that is not valid. Returns what the application must be told, once. */
-  resolve(): ConsumerError | undefined {
+  /** Goes on checking positions. Returns what the application must be told, once. */
+  validate(): ConsumerError | undefined {
     const raised = this.#error
     this.#error = undefined
     if (raised !== undefined) return raised
     this.validateOnMetadataChange()
-    const nowMs = this.#env.clock.wallMs()
-    this.#validate(nowMs)
+    this.#validate(this.#env.clock.wallMs())
+    return undefined
+  }
+
+  /** Goes on finding positions where there are none. Returns what the application must be told. */
+  reset(): ConsumerError | undefined {
     if (this.#subscriptions.hasAllPositions()) return undefined
     const missing = this.#resetInitializing()
     if (missing !== undefined) return missing
-    this.#reset(nowMs)
+    this.#reset(this.#env.clock.wallMs())
     return undefined
   }
 
@@ -125,7 +130,7 @@ export class OffsetResolver {
       partitions: ofTopic.map(({ partition, strategy }) => ({
         partitionIndex: partition.index,
         currentLeaderEpoch: this.#metadata.currentLeader(partition.topic, partition.index).epoch,
-        timestamp: TIMESTAMPS[strategy],
+        timestamp: timestampOf(strategy, nowMs),
       })),
     }))
     const request = { replicaId: -1, isolationLevel: this.#isolationLevel, topics, timeoutMs: this.#requestTimeoutMs }
@@ -236,6 +241,11 @@ export class OffsetResolver {
     for (const { partition } of lookups) partition.nextRetryMs = nextRetryMs
     this.#metadata.requestUpdate()
   }
+}
+
+function timestampOf(strategy: ResetStrategy, nowMs: Millis): number {
+  if (strategy === 'latest') return LATEST_TIMESTAMP
+  return strategy === 'earliest' ? EARLIEST_TIMESTAMP : nowMs - strategy.byDurationMs
 }
 
 function addTo<T>(byNode: Map<ClusterNode, T[]>, node: ClusterNode, item: T): void {

@@ -29,6 +29,8 @@ export interface LeaderRequest<A extends ApiName, T> {
   readonly answers: (response: Apis[A]['response']) => readonly PartitionAnswer<T>[]
   /** The leader is another, or nobody: look it up again. */
   isUnmapped(error: ErrorCode): boolean
+  /** Errors after which the same leader is asked again; those that are retriable unless given. */
+  isRetried?(error: ErrorCode): boolean
 }
 
 /** Errors of a lookup that pass. */
@@ -54,6 +56,11 @@ export class PartitionLeaderOperation<A extends ApiName, T> {
 
   start(): void {
     this.#lookUp(this.#operation.open, 0)
+  }
+
+  /** Asks this broker, whoever leads. */
+  startAt(broker: NodeId): void {
+    this.#fulfil(broker, this.#operation.open, 0)
   }
 
   #lookUp(partitions: readonly string[], tries: number): void {
@@ -127,7 +134,7 @@ export class PartitionLeaderOperation<A extends ApiName, T> {
       answered.add(partition)
       if (error === Errors.NONE) this.#operation.succeed(partition, value)
       else if (this.#leaderRequest.isUnmapped(error)) unmapped.push(partition)
-      else if (isRetriable(error)) retry.push(partition)
+      else if (this.#isRetried(error)) retry.push(partition)
       else this.#operation.fail(partition, errorName(error))
     }
     for (const partition of partitions)
@@ -135,6 +142,10 @@ export class PartitionLeaderOperation<A extends ApiName, T> {
     if (unmapped.length > 0) this.#lookUp(unmapped, tries + 1)
     if (retry.length > 0) this.#fulfil(leader, retry, tries + 1)
     this.#operation.finishIfComplete()
+  }
+
+  #isRetried(error: ErrorCode): boolean {
+    return this.#leaderRequest.isRetried?.(error) ?? isRetriable(error)
   }
 
   #fail(partitions: readonly string[], error: string): void {

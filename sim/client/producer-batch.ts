@@ -61,6 +61,8 @@ export class ProducerBatch {
   producerId: number = NO_PRODUCER_ID
   producerEpoch: Epoch = NO_PRODUCER_EPOCH
   baseSequence: number = NO_SEQUENCE
+  /** Part of a transaction. Set before the identity. */
+  isTransactional = false
   /** The sequence was changed after the batch had been sent. */
   sequenceHasBeenReset = false
   #leaderEpoch: Epoch = -1
@@ -136,8 +138,8 @@ export class ProducerBatch {
     this.#closedForAppends = true
     this.sequenceHasBeenReset = false
     if (this.#built === undefined) {
-      const { producerId, producerEpoch, baseSequence } = this
-      this.#built = RecordBatch.build({ producerId, producerEpoch, baseSequence }, this.records)
+      const { producerId, producerEpoch, baseSequence, isTransactional } = this
+      this.#built = RecordBatch.build({ producerId, producerEpoch, baseSequence, isTransactional }, this.records)
       this.#crc = this.#built.crc
       this.sizeInBytes = this.#built.sizeInBytes
     }
@@ -225,6 +227,7 @@ export class ProducerBatch {
     let sequence = this.baseSequence
     for (const each of parts) {
       if (!this.hasSequence) break
+      each.isTransactional = this.isTransactional
       each.setProducerState(this.producerId, this.producerEpoch, sequence)
       sequence = incrementSequence(sequence, each.recordCount)
     }

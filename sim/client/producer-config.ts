@@ -1,10 +1,11 @@
 /**
  * Settings of a producer, under Kafka's names and with Kafka's defaults (ProducerConfig of 4.x), and the conflicts that
  * KafkaProducer refuses: idempotence asked for with acks ≠ all, without retries or with more than five requests in flight; a
- * delivery timeout below linger plus request timeout. What the user did not ask for gives way instead, as in Kafka.
+ * transactional id without idempotence; a delivery timeout below linger plus request timeout. What the user did not ask for
+ * gives way instead, as in Kafka.
  */
 
-import { bool, int, long, oneOf, parseConfig, type ConfigOf } from '../kernel/config-def.js'
+import { bool, int, long, oneOf, parseConfig, text, type ConfigOf } from '../kernel/config-def.js'
 import { UsageError, type Problem } from '../kernel/errors.js'
 import { INT_MAX } from '../kernel/units.js'
 import { conflict, CONNECTION_CONFIG, withReconnectBackoff } from './connection-config.js'
@@ -32,6 +33,8 @@ export const PRODUCER_CONFIG = {
   ),
   'partitioner.ignore.keys': bool(false, 'choose partitions as if records had no key'),
   retries: int(INT_MAX, 'how often a failed batch is sent again'),
+  'transaction.timeout.ms': int(60_000, 'the coordinator aborts a transaction that is open for longer'),
+  'transactional.id': text('', 'makes the producer transactional; one producer at a time may use it'),
 } as const
 
 export type ProducerConfig = ConfigOf<typeof PRODUCER_CONFIG>
@@ -42,6 +45,9 @@ export function parseProducerConfig(given: Readonly<Record<string, unknown>> = {
   let config = parseConfig(PRODUCER_CONFIG, given, problems)
   config = withReconnectBackoff(config, given)
   config = withIdempotence(config, given, problems)
+  if (config['transactional.id'] !== '' && !config['enable.idempotence']) {
+    conflict(problems, 'transactional.id needs idempotence', 'leave enable.idempotence, acks and retries alone')
+  }
   config = withDeliveryTimeout(config, given, problems)
   if (config['batch.size'] > config['buffer.memory']) {
     conflict(problems, 'batch.size is larger than buffer.memory', 'lower batch.size or raise buffer.memory')

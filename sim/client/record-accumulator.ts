@@ -4,7 +4,7 @@
  * - A record joins the last batch of its partition, or begins a new one where it does not fit. Batches take their memory from
  *   `buffer.memory`; without memory the record is not taken.
  * - A node is ready when a partition that it leads has a batch that is full, has waited `linger.ms`, or must go for another
- *   reason (memory is short, flush, close); a batch that failed before waits for its backoff instead.
+ *   reason (memory is short, flush, close, the end of a transaction); a batch that failed before waits for its backoff instead.
  * - Draining takes the first batch of each partition of a node, going round, up to the size of a request, and gives it its
  *   sequence. A partition that idempotence holds back ends the round, as in Kafka.
  * - A batch older than `delivery.timeout.ms` expires, wherever it is.
@@ -16,13 +16,13 @@ import type { Random } from '../kernel/random.js'
 import type { Bytes, Millis, NodeId } from '../kernel/units.js'
 import type { NewRecord } from '../wire/record-batch.js'
 import { ExponentialBackoff } from './exponential-backoff.js'
-import type { Idempotence } from './idempotence.js'
 import type { ClusterNode, MetadataSnapshot, PartitionMetadata } from './metadata-snapshot.js'
 import { PartitionQueue } from './partition-queue.js'
 import { partitionLoad, StickyPartitioner } from './partitioner.js'
 import { ProducerBatch, sizeUpperBound, type BatchWaiter } from './producer-batch.js'
 import type { ProducerConfig } from './producer-config.js'
 import type { SendCallback } from './send-reporter.js'
+import type { TransactionManager } from './transaction-manager.js'
 
 /** Any partition will do. */
 export const ANY_PARTITION = -1
@@ -48,7 +48,9 @@ interface NodeLatency {
 
 export class RecordAccumulator {
   readonly #random: Random
-  readonly #idempotence: Idempotence | undefined
+  readonly #transactions: TransactionManager | undefined
+  /** The same, of a transactional producer only. */
+  readonly #transactional: TransactionManager | undefined
   readonly #batchSize: Bytes
   readonly #lingerMs: Millis
   readonly #deliveryTimeoutMs: Millis
@@ -67,9 +69,11 @@ export class RecordAccumulator {
   /** Somebody waits for memory: everything there is should go. */
   exhausted = false
 
-  constructor(config: ProducerConfig, random: Random, idempotence: Idempotence | undefined) {
+  /** @param transactions undefined without idempotence */
+  constructor(config: ProducerConfig, random: Random, transactions: TransactionManager | undefined) {
     this.#random = random
-    this.#idempotence = idempotence
+    this.#transactions = transactions
+    this.#transactional = transactions?.isTransactional === true ? transactions : undefined
     this.#batchSize = Math.max(1, config['batch.size'])
     this.#lingerMs = config['linger.ms']
     this.#deliveryTimeoutMs = config['delivery.timeout.ms']
@@ -143,6 +147,7 @@ export class RecordAccumulator {
       appendedBytes = batch.sizeInBytes
     }
     if (sticky) topic.partitioner.produced(appendedBytes, metadata, allFull(queue))
+    if (this.#transactional !== undefined) this.#transactional.addPartition(queue.name)
     return isNew || queue.batches.length > 1 || batch.isFull
   }
 
@@ -180,9 +185,9 @@ export class RecordAccumulator {
       first.sawLeaderEpoch(partition.leaderEpoch)
       if (first.backsOff(nowMs)) continue
       if (size + first.sizeInBytes > maxBytes && drained.length > 0) break
-      if (this.#idempotence?.holdsBack(queue, first) === true) break
+      if (this.#transactions?.holdsBack(queue, first) === true) break
       queue.batches.shift()
-      if (this.#idempotence !== undefined && !first.hasSequence) this.#idempotence.assign(first)
+      if (this.#transactions !== undefined && !first.hasSequence) this.#transactions.assign(first)
       size += first.close().sizeInBytes
       drained.push(first)
     }
@@ -227,7 +232,7 @@ export class RecordAccumulator {
     const parts = batch.split(this.#batchSize)
     for (const part of parts.reverse()) {
       this.#incomplete.add(part)
-      if (this.#idempotence !== undefined) part.queue.sequences.add(part)
+      if (this.#transactions !== undefined) part.queue.sequences.add(part)
       this.#putBack(part)
     }
   }
@@ -255,6 +260,17 @@ export class RecordAccumulator {
   abandon(): ProducerBatch[] {
     for (const topic of this.#topics.values()) for (const queue of topic.queues.values()) queue.batches.length = 0
     return [...this.#incomplete]
+  }
+
+  /** Every batch that was never drained, out of its queue; the caller fails them. */
+  abandonUndrained(): ProducerBatch[] {
+    const undrained = [...this.#incomplete].filter((batch) => !batch.hasSequence)
+    for (const { queue } of undrained) {
+      const kept = queue.batches.filter((batch) => batch.hasSequence)
+      queue.batches.length = 0
+      queue.batches.push(...kept)
+    }
+    return undrained
   }
 
   /** Every partition that was ever sent to. */
@@ -323,7 +339,8 @@ export class RecordAccumulator {
       waitedMs >= waitMs ||
       this.exhausted ||
       this.closed ||
-      this.#flushes > 0
+      this.#flushes > 0 ||
+      this.#transactional?.isCompleting === true
     if (sendable && !backingOff) check.nodes.add(leader)
     else check.nextCheckMs = Math.min(check.nextCheckMs, Math.max(waitMs - waitedMs, 0))
   }
@@ -339,7 +356,7 @@ export class RecordAccumulator {
   #putBack(batch: ProducerBatch): void {
     const batches = batch.queue.batches
     let at = 0
-    if (this.#idempotence !== undefined) {
+    if (this.#transactions !== undefined) {
       assert(batch.hasSequence, 'accumulator: a batch that was sent has a sequence', { partition: batch.queue.name })
       for (; at < batches.length; at++) {
         const other = batches[at] as ProducerBatch

@@ -28,8 +28,6 @@ import type { RpcResult } from '../wire/request-client.js'
 import { ZERO_UUID } from '../wire/uuid.js'
 import type { ClientMetadata, NewLeader } from './client-metadata.js'
 import { ClusterClient, NEVER } from './cluster-client.js'
-import type { Idempotence } from './idempotence.js'
-import { IdentityFetcher } from './identity-fetcher.js'
 import type { ClusterNode } from './metadata-snapshot.js'
 import { MetadataUpdater } from './metadata-updater.js'
 import type { PartitionQueue } from './partition-queue.js'
@@ -38,6 +36,9 @@ import { acksOf, type ProducerConfig } from './producer-config.js'
 import type { RecordAccumulator } from './record-accumulator.js'
 import type { SendReporter } from './send-reporter.js'
 import type { ProducerTopics } from './topic-interest.js'
+import type { TransactionManager } from './transaction-manager.js'
+import { TransactionSender } from './transaction-sender.js'
+import { TransactionalResult } from './transactional-result.js'
 
 type ProduceRequest = Apis['Produce']['request']
 type ProduceResponse = Apis['Produce']['response']
@@ -53,6 +54,9 @@ interface TopicData {
   readonly partitionData: { readonly index: number; readonly records: readonly RecordBatch[] }[]
 }
 
+/** The newest version of Produce that means transaction version 1 and below (KIP-890). */
+const PRODUCE_V1 = 11
+
 /** More passes than this at one instant mean that nothing moves. */
 const PASSES_MAX = 1_000
 
@@ -60,7 +64,8 @@ export interface SenderParts {
   readonly metadata: ClientMetadata
   readonly topics: ProducerTopics
   readonly accumulator: RecordAccumulator
-  readonly idempotence: Idempotence | undefined
+  /** Undefined without idempotence. */
+  readonly transactions: TransactionManager | undefined
   readonly reporter: SendReporter
   /** Called before each pass: sends that waited for metadata or memory may go on. */
   readonly admit: () => void
@@ -74,11 +79,12 @@ export class Sender {
   readonly #parts: SenderParts
   readonly #metadata: ClientMetadata
   readonly #accumulator: RecordAccumulator
-  readonly #idempotence: Idempotence | undefined
+  readonly #transactions: TransactionManager | undefined
   readonly #reporter: SendReporter
   readonly #cluster: ClusterClient
   readonly #updater: MetadataUpdater
-  readonly #identity: IdentityFetcher | undefined
+  readonly #transactionSender: TransactionSender | undefined
+  readonly #transactionalId: string | null = null
   readonly #acks: -1 | 0 | 1
   readonly #retries: number
   readonly #requestTimeoutMs: Millis
@@ -99,7 +105,7 @@ export class Sender {
     this.#parts = parts
     this.#metadata = parts.metadata
     this.#accumulator = parts.accumulator
-    this.#idempotence = parts.idempotence
+    this.#transactions = parts.transactions
     this.#reporter = parts.reporter
     this.#acks = acksOf(config)
     this.#retries = config.retries
@@ -113,15 +119,19 @@ export class Sender {
       onWake: () => this.#run(),
       ...(parts.wire === undefined ? {} : { wire: parts.wire }),
     })
-    if (parts.idempotence !== undefined) {
-      this.#identity = new IdentityFetcher(
-        env,
-        parts.idempotence,
-        this.#cluster,
-        parts.metadata,
-        config['retry.backoff.ms'],
-      )
-    }
+    const transactions = parts.transactions
+    if (transactions === undefined) return
+    transactions.features = () => this.#cluster.features
+    this.#transactionalId = transactions.transactionalId ?? null
+    this.#transactionSender = new TransactionSender({
+      manager: transactions,
+      cluster: this.#cluster,
+      metadata: parts.metadata,
+      retryBackoffMs: config['retry.backoff.ms'],
+      requestTimeoutMs: this.#requestTimeoutMs,
+      hasIncomplete: () => this.#accumulator.hasIncomplete,
+      abortUndrained: (error) => this.#abort(this.#accumulator.abandonUndrained(), error),
+    })
   }
 
   /** Makes a pass as an event of its own, at this instant; several calls make one. */
@@ -143,6 +153,7 @@ export class Sender {
   forceClose(): void {
     if (this.#state === 'closed') return
     this.#accumulator.closed = true
+    this.#transactions?.close()
     this.#finish()
   }
 
@@ -175,16 +186,32 @@ export class Sender {
   #sleep(waitMs: Millis): void {
     this.#timer?.cancel()
     this.#timer = undefined
-    if (this.#state === 'closing' && !this.#accumulator.hasUndrained && this.#cluster.inFlight === 0) this.#finish()
+    if (this.#state === 'closing' && this.#isQuiet()) this.#finish()
     if (this.#state === 'closed' || waitMs === NEVER) return
     this.#timer = this.#env.after(Math.max(waitMs, 1), this.#onTimer)
+  }
+
+  /** Closing may end: all is answered, and the transaction is over. One that is still open is aborted. */
+  #isQuiet(): boolean {
+    const manager = this.#transactions
+    const isOngoing = manager?.hasOngoingTransaction === true
+    if (this.#accumulator.hasUndrained || this.#cluster.inFlight > 0) return false
+    if (manager === undefined || !isOngoing) return true
+    if (manager.hasPendingRequests || this.#transactionSender?.isBusy === true || manager.isCompleting) return false
+    // Refused where the outcome of another call is open: then there is nothing to wait for.
+    if (!(manager.beginAbort() instanceof TransactionalResult)) {
+      manager.close()
+      return true
+    }
+    this.wakeup()
+    return false
   }
 
   #finish(): void {
     this.#state = 'closed'
     this.#timer?.cancel()
     this.#cluster.close()
-    this.#abortAll('PRODUCER_CLOSED')
+    this.#abort(this.#accumulator.abandon(), 'PRODUCER_CLOSED')
     this.#parts.closed()
   }
 
@@ -192,9 +219,9 @@ export class Sender {
   #passes(): Millis {
     this.#parts.admit()
     const nowMs = this.#env.clock.wallMs()
-    this.#idempotence?.resolveSequences()
+    this.#transactions?.resolveSequences()
     for (let pass = 0; pass < PASSES_MAX; pass++) {
-      let waitMs = this.#pollIdentity(nowMs)
+      let waitMs = this.#pollTransactions(nowMs)
       let sent = false
       if (this.#mayProduce()) {
         sent = this.#produce(nowMs)
@@ -208,18 +235,27 @@ export class Sender {
     return 1
   }
 
-  #pollIdentity(nowMs: Millis): Millis {
-    if (this.#idempotence === undefined || this.#identity === undefined) return NEVER
-    const fatal = this.#idempotence.fatalError
-    if (fatal === undefined) return this.#identity.poll(nowMs)
-    this.#abortAll(fatal)
-    return NEVER
+  #pollTransactions(nowMs: Millis): Millis {
+    const manager = this.#transactions
+    if (manager === undefined || this.#transactionSender === undefined) return NEVER
+    const fatal = manager.fatalError
+    if (fatal !== undefined) {
+      this.#abort(this.#accumulator.abandon(), fatal)
+      return NEVER
+    }
+    if (manager.mayStartOver) {
+      const error = manager.abortableError as string
+      this.#abort(this.#accumulator.abandon(), error)
+      manager.startOver()
+    }
+    manager.prepareIdentity()
+    return this.#transactionSender.poll(nowMs)
   }
 
-  /** Without an identity nothing is sent, but metadata is kept fresh. */
+  /** While a request of the transaction manager is on its way no records are sent, but metadata is kept fresh. */
   #mayProduce(): boolean {
-    if (this.#idempotence === undefined || this.#identity === undefined) return true
-    return this.#idempotence.fatalError === undefined && !this.#identity.isBusy
+    if (this.#transactions === undefined || this.#transactionSender === undefined) return true
+    return this.#transactions.fatalError === undefined && !this.#transactionSender.isBusy
   }
 
   /** One round over the nodes that are ready. Returns whether anything was sent; sets when to look again. */
@@ -292,13 +328,13 @@ export class Sender {
   #expired(batch: ProducerBatch): void {
     this.#fail(batch, 'REQUEST_TIMED_OUT', false)
     // It may be written: until the others in flight have told, nobody knows which sequence comes next.
-    if (batch.inRetry) this.#idempotence?.markUnresolved(batch)
+    if (batch.inRetry) this.#transactions?.markUnresolved(batch)
     this.#runAgain = true
   }
 
   #send(node: ClusterNode, batches: readonly ProducerBatch[]): void {
     const request: ProduceRequest = {
-      transactionalId: null,
+      transactionalId: this.#transactionalId,
       acks: this.#acks,
       timeoutMs: this.#requestTimeoutMs,
       topicData: this.#topicData(batches),
@@ -306,6 +342,7 @@ export class Sender {
     const expectResponse = this.#acks !== 0
     this.#cluster.send(node, 'Produce', request, (result) => this.#answered(batches, request, result), {
       expectResponse,
+      ...(this.#transactionalId !== null && this.#transactions?.isV2 === false && { version: PRODUCE_V1 }),
     })
   }
 
@@ -374,7 +411,7 @@ export class Sender {
     if (error === Errors.NONE) {
       this.#succeed(batch, answer.baseOffset)
     } else if (error === Errors.MESSAGE_TOO_LARGE && batch.recordCount > 1 && !batch.isDone) {
-      this.#idempotence?.removeInFlight(batch)
+      this.#transactions?.removeInFlight(batch)
       this.#accumulator.splitAndReenqueue(batch)
       this.#forget(batch)
     } else if (this.#canRetry(batch, answer, nowMs)) {
@@ -393,11 +430,11 @@ export class Sender {
   #canRetry(batch: ProducerBatch, answer: Answer, nowMs: Millis): boolean {
     if (batch.isDone || batch.attempts >= this.#retries) return false
     if (batch.hasReachedDeliveryTimeout(this.#accumulator.deliveryTimeoutMs, nowMs)) return false
-    return this.#idempotence === undefined ? isRetriable(answer.errorCode) : this.#idempotence.canRetry(batch, answer)
+    return this.#transactions === undefined ? isRetriable(answer.errorCode) : this.#transactions.canRetry(batch, answer)
   }
 
   #succeed(batch: ProducerBatch, baseOffset: Offset): void {
-    this.#idempotence?.completed(batch, baseOffset)
+    this.#transactions?.completed(batch, baseOffset)
     if (batch.complete(baseOffset, this.#reporter)) this.#forget(batch)
   }
 
@@ -408,7 +445,7 @@ export class Sender {
     recordErrors: Answer['recordErrors'] = [],
   ): void {
     if (!batch.fail(errorsOf(error, recordErrors), this.#reporter)) return
-    this.#idempotence?.failed(batch, error, adjustSequences)
+    this.#transactions?.failed(batch, error, adjustSequences)
     this.#forget(batch)
   }
 
@@ -418,8 +455,9 @@ export class Sender {
     if (this.#accumulator.exhausted) this.#runAgain = true
   }
 
-  #abortAll(error: string): void {
-    for (const batch of this.#accumulator.abandon()) {
+  /** Fails batches that were taken out of their queues. */
+  #abort(batches: readonly ProducerBatch[], error: string): void {
+    for (const batch of batches) {
       if (batch.inFlight) batch.certain = false
       batch.fail(() => error, this.#reporter)
       this.#accumulator.deallocate(batch)
@@ -488,6 +526,9 @@ const CERTAIN_ERRORS: ReadonlySet<ErrorCode> = new Set([
   Errors.INVALID_RECORD,
   Errors.PRODUCER_FENCED,
   Errors.UNKNOWN_TOPIC_ID,
+  Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+  Errors.CONCURRENT_TRANSACTIONS,
+  Errors.TRANSACTION_ABORTABLE,
 ])
 
 const CERTAIN_UNLESS_ALL: ReadonlySet<ErrorCode> = new Set([

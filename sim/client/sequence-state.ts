@@ -59,7 +59,10 @@ export class SequenceState {
   }
 
   acked(batch: ProducerBatch, baseOffset: Offset): void {
-    this.lastAckedSequence = Math.max(this.lastAckedSequence, batch.lastSequence)
+    // After a reset the answers to batches from before say nothing about what comes next.
+    if (this.producerId !== NO_PRODUCER_ID) {
+      this.lastAckedSequence = Math.max(this.lastAckedSequence, batch.lastSequence)
+    }
     if (baseOffset >= 0) this.lastAckedOffset = Math.max(this.lastAckedOffset, baseOffset + batch.recordCount - 1)
   }
 
@@ -74,6 +77,19 @@ export class SequenceState {
     this.producerEpoch = producerEpoch
     this.nextSequence = sequence
     this.lastAckedSequence = NO_ACKED_SEQUENCE
+  }
+
+  /** A batch was refused, so that its sequences are free: those after it move up. */
+  closeGap(failed: ProducerBatch): void {
+    const next = this.nextSequence - failed.recordCount
+    // Not numbered since the producer got another identity.
+    if (next < 0) return
+    this.nextSequence = next
+    for (const batch of this.inFlight) {
+      if (batch.baseSequence < failed.baseSequence) continue
+      const { producerId, producerEpoch, baseSequence } = batch
+      batch.resetProducerState(producerId, producerEpoch, baseSequence - failed.recordCount)
+    }
   }
 
   /** Forgets everything but that the partition exists. */

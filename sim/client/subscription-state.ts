@@ -17,6 +17,8 @@ import { assert } from '../kernel/errors.js'
 import { partitionName } from '../kernel/names.js'
 import type { Epoch, Millis, NodeId, Offset } from '../kernel/units.js'
 import { NO_LEADER, type LeaderAndEpoch } from './client-metadata.js'
+import type { OffsetAndMetadata } from './group/offset-commits.js'
+import { Subscription } from './subscription.js'
 
 export interface TopicPartition {
   readonly topic: string
@@ -24,7 +26,8 @@ export interface TopicPartition {
 }
 
 export type FetchState = 'initializing' | 'fetching' | 'await reset' | 'await validation'
-export type ResetStrategy = 'earliest' | 'latest'
+/** `by duration`: the first record not older than that (KIP-1106). */
+export type ResetStrategy = 'earliest' | 'latest' | { readonly byDurationMs: Millis }
 
 const TRANSITIONS: Readonly<Record<FetchState, readonly FetchState[]>> = {
   initializing: ['fetching', 'await reset', 'await validation'],
@@ -60,6 +63,10 @@ export class AssignedPartition implements TopicPartition {
   /** The application asked for it. */
   resetIsSeek = false
   paused = false
+  /** It is about to be taken away: nothing more of it is handed over. */
+  isPendingRevocation = false
+  /** The application has not been told yet that it has the partition. */
+  isPendingCallback = false
   /** A lookup is under way, or failed a moment ago: not again before this wall-clock time. */
   nextRetryMs: Millis = 0
   highWatermark: Offset | undefined
@@ -79,7 +86,7 @@ export class AssignedPartition implements TopicPartition {
   }
 
   get isFetchable(): boolean {
-    return this.state === 'fetching' && !this.paused
+    return this.state === 'fetching' && !this.paused && !this.isPendingRevocation && !this.isPendingCallback
   }
 
   mayLookUp(state: FetchState, nowMs: Millis): boolean {
@@ -163,6 +170,7 @@ export class AssignedPartition implements TopicPartition {
 }
 
 export class SubscriptionState {
+  readonly subscription = new Subscription()
   readonly #defaultReset: ResetStrategy | undefined
   /** In the order in which they are fetched. */
   #assigned = new Map<string, AssignedPartition>()
@@ -194,6 +202,12 @@ export class SubscriptionState {
     return this.#assigned.values()
   }
 
+  /** Records of it may be fetched and handed over. */
+  isFetchable(partition: AssignedPartition): boolean {
+    const { kind, topics } = this.subscription
+    return partition.isFetchable && (kind !== 'topics' || topics.has(partition.topic))
+  }
+
   /** The partition, while it is assigned. */
   get(partition: string): AssignedPartition | undefined {
     return this.#assigned.get(partition)
@@ -203,6 +217,27 @@ export class SubscriptionState {
     const topics = new Set<string>()
     for (const partition of this.#assigned.values()) topics.add(partition.topic)
     return topics
+  }
+
+  /** Names of the partitions, sorted by topic and index. */
+  names(): string[] {
+    return [...this.#assigned.values()].sort(byTopicAndIndex).map(({ name }) => name)
+  }
+
+  /** Partitions that were never given a position. */
+  initializing(): AssignedPartition[] {
+    return [...this.#assigned.values()].filter((partition) => partition.state === 'initializing')
+  }
+
+  /** Positions of all partitions that have a valid one, sorted: what was handed over lies before them. */
+  allConsumed(): Map<string, OffsetAndMetadata> {
+    const consumed = new Map<string, OffsetAndMetadata>()
+    for (const { name, hasValidPosition, position } of [...this.#assigned.values()].sort(byTopicAndIndex)) {
+      if (!hasValidPosition || position === undefined) continue
+      const { offset, offsetEpoch: leaderEpoch } = position
+      consumed.set(name, { offset, leaderEpoch, metadata: '' })
+    }
+    return consumed
   }
 
   hasAllPositions(): boolean {
@@ -247,6 +282,11 @@ export class SubscriptionState {
 /** A position that the application gives: its epoch is not known. */
 export function unknownEpoch(offset: Offset, leader: LeaderAndEpoch = NO_LEADER): FetchPosition {
   return { offset, offsetEpoch: -1, leader }
+}
+
+/** TopicPartitionComparator. */
+export function byTopicAndIndex(a: TopicPartition, b: TopicPartition): number {
+  return (a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : 0) || a.index - b.index
 }
 
 function isSameLeader(a: LeaderAndEpoch, b: LeaderAndEpoch): boolean {

@@ -1,8 +1,6 @@
 /**
- * Which topics producers and other clients want metadata of (Kafka's ProducerMetadata, ConsumerMetadata).
- *
- * A producer wants what it sends to, until it has not sent there for `metadata.max.idle.ms`; a topic that is new is asked
- * for alone and at once. Others want a list that their owner sets.
+ * Which topics a producer wants metadata of (Kafka's ProducerMetadata): what it sends to, until it has not sent there for
+ * `metadata.max.idle.ms`. A topic that is new is asked for alone and at once.
  */
 
 import type { Millis } from '../kernel/units.js'
@@ -58,43 +56,5 @@ export class ProducerTopics implements TopicInterest {
   updated(topics: readonly string[], errors: ReadonlyMap<string, ErrorCode>): void {
     this.#errors = errors
     for (const topic of topics) this.#new.delete(topic)
-  }
-}
-
-export class ListedTopics implements TopicInterest {
-  readonly allowAutoTopicCreation: boolean
-  #topics = new Set<string>()
-  #errors: ReadonlyMap<string, ErrorCode> = new Map()
-
-  constructor(allowAutoTopicCreation: boolean) {
-    this.allowAutoTopicCreation = allowAutoTopicCreation
-  }
-
-  /** Replaces the list; true when it names a topic that was not on it. */
-  set(topics: Iterable<string>): boolean {
-    const before = this.#topics
-    this.#topics = new Set(topics)
-    for (const topic of this.#topics) if (!before.has(topic)) return true
-    return false
-  }
-
-  errorOf(topic: string): ErrorCode {
-    return this.#errors.get(topic) ?? 0
-  }
-
-  topics(): readonly string[] {
-    return [...this.#topics]
-  }
-
-  newTopics(): undefined {
-    return undefined
-  }
-
-  retains(topic: string): boolean {
-    return this.#topics.has(topic)
-  }
-
-  updated(_topics: readonly string[], errors: ReadonlyMap<string, ErrorCode>): void {
-    this.#errors = errors
   }
 }

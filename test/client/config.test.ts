@@ -58,6 +58,21 @@ describe('idempotence', () => {
   })
 })
 
+describe('a transactional id', () => {
+  it('needs idempotence, whoever turned it off', () => {
+    for (const given of [{ acks: '1' }, { retries: 0 }, { 'enable.idempotence': false }]) {
+      expect(mistakes(() => parseProducerConfig({ ...given, 'transactional.id': 'tx' }))).toEqual([
+        'transactional.id needs idempotence',
+      ])
+    }
+  })
+
+  it('comes with a minute for each transaction', () => {
+    const config = parseProducerConfig({ 'transactional.id': 'tx' })
+    expect([config['enable.idempotence'], config['transaction.timeout.ms']]).toEqual([true, 60_000])
+  })
+})
+
 describe('the delivery timeout', () => {
   it('is raised to linger plus request timeout when it was left alone', () => {
     expect(parseProducerConfig({ 'linger.ms': 1_000, 'request.timeout.ms': 150_000 })['delivery.timeout.ms']).toBe(

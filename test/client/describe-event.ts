@@ -9,6 +9,7 @@
 import type { TraceEvent } from '../../sim/kernel/events.js'
 import { partitionName } from '../../sim/kernel/names.js'
 import type { Apis } from '../../sim/wire/apis.js'
+import { errorName } from '../../sim/wire/errors.js'
 
 export function describeEvent(event: TraceEvent, only?: readonly string[]): string | undefined {
   const at = `${(event.time / 1_000_000).toFixed(4)} ${event.node}`
@@ -41,6 +42,14 @@ export function describeEvent(event: TraceEvent, only?: readonly string[]): stri
       return `${at}   position ${event.data.partition} ${event.data.from} to ${event.data.to} ${event.data.reason}`
     case 'consume.failed':
       return `${at}   failed ${event.data.partition} ${event.data.error}`
+    case 'txn.begin':
+      return `${at}   begin ${event.data.txn}`
+    case 'txn.offsets':
+      return `${at}   offsets ${event.data.txn} ${event.data.partitions.map((p, i) => `${p}@${event.data.offsets[i]}`).join(' ')}`
+    case 'txn.ending':
+      return `${at}   ${event.data.commit ? 'commit' : 'abort'} ${event.data.txn}`
+    case 'txn.ended':
+      return `${at}   ended ${event.data.txn} ${event.data.outcome}${event.data.certain ? '' : ', maybe committed'}`
     case 'admin.invoked':
       return `${at}   invoked ${event.data.operation}`
     case 'admin.completed':
@@ -92,7 +101,39 @@ function describeRequest(api: string, body: unknown): string {
       )
       .join(' ')
   }
-  return ''
+  return describeTransactionRequest(api, body)
+}
+
+function describeTransactionRequest(api: string, body: unknown): string {
+  switch (api) {
+    case 'FindCoordinator': {
+      const { keyType, coordinatorKeys } = body as Apis['FindCoordinator']['request']
+      return `${keyType === 0 ? 'group' : 'transaction'} ${coordinatorKeys.join(',')}`
+    }
+    case 'InitProducerId': {
+      const { transactionalId, producerId, producerEpoch } = body as Apis['InitProducerId']['request']
+      return transactionalId === null ? '' : `${transactionalId} ${producerId}/${producerEpoch}`
+    }
+    case 'AddPartitionsToTxn': {
+      const { v3AndBelowTopics: topics } = body as Apis['AddPartitionsToTxn']['request']
+      return topics.flatMap(({ name, partitions }) => partitions.map((p) => partitionName(name, p))).join(' ')
+    }
+    case 'AddOffsetsToTxn':
+      return (body as Apis['AddOffsetsToTxn']['request']).groupId
+    case 'TxnOffsetCommit': {
+      const { groupId, topics } = body as Apis['TxnOffsetCommit']['request']
+      const offsets = topics.flatMap(({ name, partitions }) =>
+        partitions.map((p) => `${partitionName(name, p.partitionIndex)}@${p.committedOffset}`),
+      )
+      return [groupId, ...offsets].join(' ')
+    }
+    case 'EndTxn': {
+      const { committed, producerId, producerEpoch } = body as Apis['EndTxn']['request']
+      return `${committed ? 'commit' : 'abort'} ${producerId}/${producerEpoch}`
+    }
+    default:
+      return ''
+  }
 }
 
 function describeResponse(api: string, body: unknown): string {
@@ -112,6 +153,14 @@ function describeResponse(api: string, body: unknown): string {
         partitions.map((p) => `${partitionName(topic, p.partition)} e${p.leaderEpoch} ends at ${p.endOffset}`),
       )
       .join(' ')
+  }
+  if (api === 'FindCoordinator') {
+    const { coordinators } = body as Apis['FindCoordinator']['response']
+    return coordinators.map(({ errorCode, host }) => (errorCode === 0 ? host : errorName(errorCode))).join(' ')
+  }
+  if (api === 'InitProducerId' || api === 'EndTxn') {
+    const { producerId, producerEpoch } = body as Apis['EndTxn']['response']
+    return producerId < 0 ? '' : `${producerId}/${producerEpoch}`
   }
   return ''
 }

@@ -2,41 +2,11 @@
  * Conversations of clients with brokers, compared to the letter with golden/*.txt. `UPDATE=1` rewrites them.
  */
 
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { Errors } from '../../sim/wire/errors.js'
 import { consuming, fill, idsIn, producing } from './applications.js'
 import { answerProduce, Lab } from './lab.js'
-
-function golden(name: string, lines: readonly string[]): void {
-  const file = new URL(`golden/${name}.txt`, import.meta.url)
-  const text = `${lines.join('\n')}\n`
-  if (process.env['UPDATE'] === '1') writeFileSync(file, text)
-  expect(existsSync(file), `${file.pathname} is missing: run with UPDATE=1`).toBe(true)
-  expect(text).toBe(readFileSync(file, 'utf8'))
-}
-
-/** A script's own lines between those of the conversation. */
-class Story {
-  readonly lines: string[] = []
-  readonly #lab: Lab
-  readonly #only: readonly string[]
-
-  constructor(lab: Lab, only: readonly string[]) {
-    this.#lab = lab
-    this.#only = only
-  }
-
-  /** What went on so far, then what the script does next. */
-  does(what: string): void {
-    this.lines.push(...this.#lab.conversation(this.#only), `# ${what}`)
-  }
-
-  end(): string[] {
-    this.lines.push(...this.#lab.conversation(this.#only))
-    return this.lines
-  }
-}
+import { golden, Story } from './story.js'
 
 describe('a producer', () => {
   it('whose retries cross a failover keeps order and sequences', () => {

@@ -84,7 +84,7 @@ describe('a producer id', () => {
     expect(app.outcome(0)).toBe('orders-0@0')
   })
 
-  it('that is refused for good fails what waits, and all that comes', () => {
+  it('that is refused for want of authorisation fails what waits, and is asked for again', () => {
     const lab = new Lab()
     lab.topic('orders', 1)
     lab.next('InitProducerId', (request) =>
@@ -100,7 +100,22 @@ describe('a producer id', () => {
     lab.until(500)
     app.send()
     lab.until(600)
-    expect(app.outcomes()).toEqual(['CLUSTER_AUTHORIZATION_FAILED', 'CLUSTER_AUTHORIZATION_FAILED'])
+    expect(app.outcomes()).toEqual(['CLUSTER_AUTHORIZATION_FAILED', 'orders-0@0'])
+    expect(identities(lab)).toEqual(['1000/0 init'])
+  })
+
+  it('that is refused for another reason fails what waits, and all that comes', () => {
+    const lab = new Lab()
+    lab.topic('orders', 1)
+    lab.next('InitProducerId', (request) =>
+      request.respond({ throttleTimeMs: 0, errorCode: Errors.INVALID_REQUEST, producerId: -1, producerEpoch: -1 }),
+    )
+    const app = producing(lab)
+    app.send()
+    lab.until(500)
+    app.send()
+    lab.until(600)
+    expect(app.outcomes()).toEqual(['INVALID_REQUEST', 'INVALID_REQUEST'])
   })
 })
 

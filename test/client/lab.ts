@@ -44,8 +44,11 @@ export class Lab {
   readonly events: TraceEvent[] = []
   controller = 1
   nextProducerId = 1000
+  /** What brokers answer to ApiVersions about finalised features. */
+  features = { epoch: -1, levels: {} as Readonly<Record<string, number>> }
   #told = 0
   readonly #scripts: { api: ApiName; broker: NodeName | undefined; left: number; handle: Handler<never> }[] = []
+  readonly #standing = new Map<ApiName, Handler<never>>()
   readonly #brokers: NodeName[] = []
 
   constructor(brokers = 1, seed = 'client') {
@@ -115,6 +118,11 @@ export class Lab {
     this.#scripts.push({ api, broker, left: times, handle: handle as Handler<never> })
   }
 
+  /** The answer to an API for which the lab has none of its own. */
+  always<A extends ApiName>(api: A, handle: Handler<A>): void {
+    this.#standing.set(api, handle as Handler<never>)
+  }
+
   /** Runs until this many milliseconds from the start. */
   until(ms: Millis): void {
     this.engine.run(millis(ms))
@@ -178,6 +186,8 @@ export class Lab {
   }
 
   #answer(node: NodeName, request: IncomingRequest): void {
+    const standing = this.#standing.get(request.api)
+    if (standing !== undefined) return (standing as (request: IncomingRequest) => void)(request)
     switch (request.api) {
       case 'ApiVersions':
         return request.respond({
@@ -185,8 +195,12 @@ export class Lab {
           apiKeys: [],
           throttleTimeMs: 0,
           supportedFeatures: [],
-          finalizedFeaturesEpoch: -1,
-          finalizedFeatures: [],
+          finalizedFeaturesEpoch: this.features.epoch,
+          finalizedFeatures: Object.entries(this.features.levels).map(([name, level]) => ({
+            name,
+            maxVersionLevel: level,
+            minVersionLevel: level,
+          })),
           zkMigrationReady: false,
         })
       case 'Metadata':

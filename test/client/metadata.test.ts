@@ -2,7 +2,9 @@
 
 import { describe, expect, it } from 'vitest'
 import { ClientMetadata } from '../../sim/client/client-metadata.js'
-import { ListedTopics, ProducerTopics } from '../../sim/client/topic-interest.js'
+import { ConsumerTopics } from '../../sim/client/consumer-topics.js'
+import { Subscription } from '../../sim/client/subscription.js'
+import { ProducerTopics } from '../../sim/client/topic-interest.js'
 import { Random } from '../../sim/kernel/random.js'
 import type { Apis } from '../../sim/wire/apis.js'
 import { Errors } from '../../sim/wire/errors.js'
@@ -53,8 +55,9 @@ function known(topics: readonly string[] = ['t']): {
   metadata: ClientMetadata
   take(response: Response, nowMs?: number): void
 } {
-  const interest = new ListedTopics(true)
-  interest.set(topics)
+  const subscription = new Subscription()
+  subscription.subscribe(topics, {})
+  const interest = new ConsumerTopics(subscription, true, true)
   const metadata = new ClientMetadata(['b1'], interest, TIMES, new Random('m'))
   return {
     metadata,

@@ -5,16 +5,17 @@ import { Idempotence } from '../../sim/client/idempotence.js'
 import { PartitionQueue } from '../../sim/client/partition-queue.js'
 import { ProducerBatch } from '../../sim/client/producer-batch.js'
 import { SendReporter } from '../../sim/client/send-reporter.js'
+import { TransactionManager } from '../../sim/client/transaction-manager.js'
 import type { Env } from '../../sim/kernel/env.js'
 import { Errors } from '../../sim/wire/errors.js'
 
+const silent = { emit: () => 0 } as unknown as Env
 const RECORD = { timestamp: 1, key: null, value: new Uint8Array(3) }
 
 /** An identity 7/0, and a queue. */
 function identified(): { idempotence: Idempotence; queue: PartitionQueue } {
-  const idempotence = new Idempotence({ emit: () => 0 } as unknown as Env)
-  expect(idempotence.prepare()).toBe(true)
-  expect(idempotence.initialized(Errors.NONE, 7, 0)).toBe(true)
+  const idempotence = new Idempotence(silent)
+  idempotence.setIdentity(7, 0, 'init')
   return { idempotence, queue: new PartitionQueue('orders', 0) }
 }
 
@@ -83,7 +84,7 @@ describe('a batch that is split', () => {
     let done = 0
     big.waiters = [{ pending: 1, done: () => done++ }]
     const parts = big.split(100)
-    const reporter = new SendReporter({ emit: () => 0 } as unknown as Env, -1, true)
+    const reporter = new SendReporter(silent, -1, true)
     for (const part of parts) {
       expect(done).toBe(0)
       part.complete(0, reporter)
@@ -101,7 +102,7 @@ describe('a raised epoch', () => {
     idempotence.completed(mine[0] as ProducerBatch, 500)
     idempotence.completed(others[0] as ProducerBatch, 500)
     expect(idempotence.canRetry(mine[1] as ProducerBatch, answer(Errors.UNKNOWN_PRODUCER_ID, 500))).toBe(true)
-    expect(idempotence.prepare()).toBe(false)
+    idempotence.raiseEpoch()
     expect(numbers(mine.slice(1))).toEqual(['1:0-1', '1:2-3'])
     expect(mine.slice(1).every((each) => each.sequenceHasBeenReset)).toBe(true)
     expect(numbers(others.slice(1))).toEqual(['0:1-1'])
@@ -113,7 +114,7 @@ describe('a raised epoch', () => {
     const [mine] = drained(idempotence, queue, 1) as [ProducerBatch]
     const [old] = drained(idempotence, other, 1) as [ProducerBatch]
     idempotence.failed(mine, 'INVALID_RECORD', true)
-    idempotence.prepare()
+    idempotence.raiseEpoch()
     const fresh = batch(other)
     expect([idempotence.holdsBack(other, old), idempotence.holdsBack(other, fresh)]).toEqual([false, true])
     idempotence.completed(old, 0)
@@ -123,14 +124,13 @@ describe('a raised epoch', () => {
   })
 
   it('after the last one of an id needs another id', () => {
-    const idempotence = new Idempotence({ emit: () => 0 } as unknown as Env)
-    idempotence.prepare()
-    idempotence.initialized(Errors.NONE, 7, 32_767)
+    const idempotence = new Idempotence(silent)
+    idempotence.setIdentity(7, 32_767, 'init')
     const queue = new PartitionQueue('orders', 0)
     const [only] = drained(idempotence, queue, 1) as [ProducerBatch]
     idempotence.failed(only, 'INVALID_RECORD', true)
-    expect(idempotence.prepare()).toBe(true)
-    expect([idempotence.hasIdentity, idempotence.state]).toEqual([false, 'initializing'])
+    idempotence.raiseEpoch()
+    expect(idempotence.hasIdentity).toBe(false)
   })
 })
 
@@ -152,10 +152,10 @@ describe('an expired batch', () => {
   it('followed by one out of order left a gap; by one later than that nothing is known', () => {
     const { idempotence, queue, second, third } = expired()
     expect(idempotence.canRetry(third, answer(Errors.OUT_OF_ORDER_SEQUENCE_NUMBER))).toBe(true)
-    idempotence.prepare()
+    idempotence.raiseEpoch()
     expect([idempotence.producerEpoch, idempotence.isUnresolved(queue)]).toEqual([0, true])
     expect(idempotence.canRetry(second, answer(Errors.OUT_OF_ORDER_SEQUENCE_NUMBER))).toBe(true)
-    idempotence.prepare()
+    idempotence.raiseEpoch()
     expect([idempotence.producerEpoch, idempotence.isUnresolved(queue)]).toEqual([1, false])
     expect(numbers([second, third])).toEqual(['1:0-0', '1:1-1'])
   })
@@ -167,7 +167,7 @@ describe('an expired batch', () => {
     expect(idempotence.isUnresolved(queue)).toBe(true)
     idempotence.completed(third, 2)
     idempotence.resolveSequences()
-    idempotence.prepare()
+    idempotence.raiseEpoch()
     expect([idempotence.isUnresolved(queue), idempotence.producerEpoch]).toEqual([false, 0])
   })
 
@@ -178,20 +178,22 @@ describe('an expired batch', () => {
       idempotence.markUnresolved(each)
     }
     idempotence.resolveSequences()
-    idempotence.prepare()
+    idempotence.raiseEpoch()
     expect([idempotence.isUnresolved(queue), idempotence.producerEpoch]).toEqual([false, 1])
   })
 })
 
 describe('a fatal error', () => {
   it('is remembered, and nothing more is numbered again', () => {
-    const { idempotence, queue } = identified()
-    const [only] = drained(idempotence, queue, 1) as [ProducerBatch]
-    idempotence.failed(only, 'PRODUCER_FENCED', true)
-    expect([idempotence.fatalError, idempotence.prepare(), idempotence.producerEpoch]).toEqual([
-      'PRODUCER_FENCED',
-      false,
-      0,
-    ])
+    const manager = new TransactionManager(silent, undefined, 60_000)
+    manager.prepareIdentity()
+    manager.initialized(7, 0, false)
+    const queue = new PartitionQueue('orders', 0)
+    const only = batch(queue)
+    manager.assign(only)
+    manager.failed(only, 'PRODUCER_FENCED', true)
+    manager.prepareIdentity()
+    expect([manager.fatalError, manager.producerEpoch]).toEqual(['PRODUCER_FENCED', 0])
+    expect(manager.holdsBack(queue, batch(queue))).toBe(true)
   })
 })

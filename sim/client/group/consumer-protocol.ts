@@ -1,93 +1,91 @@
 /**
- * What consumers tell each other through the coordinator: subscriptions and assignments (`ConsumerProtocol`), version 3.
+ * What the members of a classic group tell each other through the coordinator: subscriptions and assignments (ConsumerProtocol, versions 0–3).
  *
  *     subscription   version i16 · topics [string] · userData bytes · owned [{topic, [partition i32]}] (1+) · generation i32 (2+) · rack string (3+)
  *     assignment     version i16 · assigned [{topic, [partition i32]}] · userData bytes
+ *
+ * Newer versions than these are read as version 3: they may only add at the end.
  */
 
-import { partitionName, parsePartition } from '../../kernel/names.js'
+import { parsePartition, partitionName } from '../../kernel/names.js'
 import { ByteReader, ByteWriter } from '../../wire/primitives.js'
+import { byTopicAndIndex, type TopicPartition } from '../subscription-state.js'
+import { byCodeUnit, type MemberSubscription } from './assignor.js'
 
-const VERSION = 3
-export const NO_GENERATION = -1
+const LATEST_VERSION = 3
 
-export interface Subscription {
-  readonly topics: readonly string[]
-  /** `orders-0`, … */
-  readonly owned: readonly string[]
-  /** Of the assignment that `owned` comes from. */
-  readonly generation: number
-  readonly rack: string | null
-}
-
-export function encodeSubscription({ topics, owned, generation, rack }: Subscription): Uint8Array {
+/** Topics are written sorted, owned partitions by topic and index. */
+export function encodeSubscription(
+  subscription: Omit<MemberSubscription, 'instanceId'>,
+  version = LATEST_VERSION,
+): Uint8Array {
   const writer = new ByteWriter(256)
-  writer.int16(VERSION)
-  const sorted = [...topics].sort(byCodeUnit)
-  writer.int32(sorted.length)
-  for (const topic of sorted) writer.string(topic)
-  writer.nullableByteString(null)
-  writePartitions(writer, owned)
-  writer.int32(generation)
-  writer.nullableString(rack)
+  const { topics, userData, owned, generation, rack } = subscription
+  writer.int16(Math.min(version, LATEST_VERSION))
+  writer.int32(topics.length)
+  for (const topic of [...topics].sort(byCodeUnit)) writer.string(topic)
+  writer.nullableByteString(userData)
+  if (version >= 1) writePartitions(writer, [...owned].sort(byTopicAndIndex))
+  if (version >= 2) writer.int32(generation)
+  if (version >= 3) writer.nullableString(rack)
   return writer.finish()
 }
 
-export function decodeSubscription(bytes: Uint8Array): Subscription {
+/** @throws MalformedBytes */
+export function decodeSubscription(bytes: Uint8Array, instanceId: string | null = null): MemberSubscription {
   const reader = new ByteReader(bytes)
   const version = reader.int16()
-  const topics = Array.from({ length: reader.int32() }, () => reader.string())
-  reader.nullableByteString()
+  const topics = Array.from({ length: reader.arrayLength(reader.int32()) }, () => reader.string())
+  const userData = reader.nullableByteString()
   const owned = version >= 1 ? readPartitions(reader) : []
-  const generation = version >= 2 ? reader.int32() : NO_GENERATION
+  const generation = version >= 2 ? Math.max(reader.int32(), -1) : -1
   const rack = version >= 3 ? reader.nullableString() : null
-  return { topics, owned, generation, rack }
+  return { topics, userData, owned, generation, rack: rack === '' ? null : rack, instanceId }
 }
 
-export function encodeAssignment(partitions: readonly string[]): Uint8Array {
+/** @param partitions by name */
+export function encodeAssignment(partitions: readonly string[], version = LATEST_VERSION): Uint8Array {
   const writer = new ByteWriter(128)
-  writer.int16(VERSION)
-  writePartitions(writer, partitions)
+  writer.int16(Math.min(version, LATEST_VERSION))
+  writePartitions(
+    writer,
+    partitions.map((name) => parsePartition(name) as TopicPartition),
+  )
   writer.nullableByteString(null)
   return writer.finish()
 }
 
-/** Nothing for no bytes: a member that was given none. */
+/** Names of the partitions; none for no bytes, which a member without any is given. @throws MalformedBytes */
 export function decodeAssignment(bytes: Uint8Array): string[] {
   if (bytes.length === 0) return []
   const reader = new ByteReader(bytes)
   reader.int16()
-  return readPartitions(reader)
+  return readPartitions(reader).map(({ topic, index }) => partitionName(topic, index))
 }
 
-function writePartitions(writer: ByteWriter, partitions: readonly string[]): void {
-  const byTopic = new Map<string, number[]>()
-  for (const name of partitions) {
-    const parsed = parsePartition(name)
-    if (parsed === undefined) continue
-    const indexes = byTopic.get(parsed.topic)
-    if (indexes === undefined) byTopic.set(parsed.topic, [parsed.index])
-    else indexes.push(parsed.index)
+/** Partitions of a topic together, topics in the order in which they are met first. */
+export function writePartitions(writer: ByteWriter, partitions: readonly TopicPartition[]): void {
+  const topics = new Map<string, number[]>()
+  for (const { topic, index } of partitions) {
+    const indexes = topics.get(topic)
+    if (indexes === undefined) topics.set(topic, [index])
+    else indexes.push(index)
   }
-  writer.int32(byTopic.size)
-  for (const [topic, indexes] of byTopic) {
+  writer.int32(topics.size)
+  for (const [topic, indexes] of topics) {
     writer.string(topic)
     writer.int32(indexes.length)
     for (const index of indexes) writer.int32(index)
   }
 }
 
-function readPartitions(reader: ByteReader): string[] {
-  const names: string[] = []
-  const topics = reader.int32()
-  for (let i = 0; i < topics; i++) {
+/** @throws MalformedBytes */
+export function readPartitions(reader: ByteReader): TopicPartition[] {
+  const partitions: TopicPartition[] = []
+  for (let topics = reader.arrayLength(reader.int32()); topics > 0; topics--) {
     const topic = reader.string()
-    const count = reader.int32()
-    for (let j = 0; j < count; j++) names.push(partitionName(topic, reader.int32()))
+    for (let left = reader.arrayLength(reader.int32()); left > 0; left--)
+      partitions.push({ topic, index: reader.int32() })
   }
-  return names
-}
-
-export function byCodeUnit(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
+  return partitions
 }

@@ -1,173 +1,154 @@
 /**
- * The sticky assignor: as even as can be, and as much as possible stays where it was (`AbstractStickyAssignor`, KIP-54).
+ * The sticky assignors: as even as can be, and as much as possible stays where it was (StickyAssignor, CooperativeStickyAssignor; KIP-54, KIP-429).
  *
- * Where all members subscribe to the same topics the result is that of Kafka's constrained builder. Where they do not, partitions
- * stay with their owners, the rest go to the subscriber with the fewest, and partitions move from the fullest to the emptiest member that may
- * have them until no move makes it more even: as even as Kafka's general builder, though it may choose other partitions.
+ * `sticky` members tell the leader what they were given by user data, `cooperative-sticky` ones by the partitions they own. The latter's
+ * assignment leaves out what somebody else still owns: that is given by the next rebalance, once it was let go.
+ *
+ *     user data of sticky               previous_assignment [{topic string, partitions [i32]}] · generation i32 (not in the oldest version)
+ *     user data of cooperative-sticky   generation i32
  */
 
-import { partitionName, parsePartition } from '../../kernel/names.js'
-import type { AssignorMember, Assignments, PartitionCounts } from './assignors.js'
-import { byCodeUnit } from './consumer-protocol.js'
+import { MalformedBytes, ByteReader, ByteWriter } from '../../wire/primitives.js'
+import type { TopicPartition } from '../subscription-state.js'
+import type { Assignments, Assignor, GroupSubscription, MemberSubscription, PartitionsPerTopic } from './assignor.js'
+import { ConstrainedAssignment } from './constrained-assignment.js'
+import { readPartitions, writePartitions } from './consumer-protocol.js'
+import { GeneralAssignment } from './general-assignment.js'
+import {
+  DEFAULT_GENERATION,
+  PartitionTable,
+  stickyMembers,
+  type MemberData,
+  type OwnedPartition,
+} from './sticky-members.js'
+import { StickyRacks } from './sticky-racks.js'
 
-export function assignSticky(counts: PartitionCounts, members: readonly AssignorMember[]): Assignments {
-  if (members.length === 0) return new Map()
-  const owned = ownedPartitions(counts, members)
-  const [first] = members
-  const isConstrained = members.every(({ topics }) => isSameSet(topics, first?.topics ?? []))
-  return isConstrained ? constrained(counts, members, owned) : general(counts, members, owned)
+interface StickyAssignment {
+  readonly given: ReadonlyMap<string, readonly OwnedPartition[]>
+  /** Partition → new owner, of those that somebody else still has. */
+  readonly transferred: ReadonlyMap<OwnedPartition, string>
 }
 
-/** For the cooperative protocol: what somebody else still has is given only once that one has let go of it. */
-export function withoutTransfers(assignments: Assignments, members: readonly AssignorMember[]): Assignments {
-  const owners = new Map<string, string>()
-  for (const { memberId, owned } of members) for (const partition of owned) owners.set(partition, memberId)
-  for (const [memberId, partitions] of assignments) {
-    const kept = partitions.filter((partition) => (owners.get(partition) ?? memberId) === memberId)
-    assignments.set(memberId, kept)
+export class StickyAssignor implements Assignor {
+  readonly name = 'sticky'
+  readonly protocols = ['eager'] as const
+  readonly #core = new StickyCore()
+  #given: readonly TopicPartition[] | undefined
+  #generation = DEFAULT_GENERATION
+
+  userData(): Uint8Array | null {
+    return this.#given === undefined ? null : encodeStickyUserData(this.#given, this.#generation)
   }
-  return assignments
+
+  onAssignment(partitions: readonly TopicPartition[], generation: number): void {
+    this.#given = partitions
+    this.#generation = generation
+  }
+
+  assign(partitions: PartitionsPerTopic, group: GroupSubscription): Assignments {
+    const { given } = this.#core.assign(partitions, group, ({ userData }) => decodeStickyUserData(userData))
+    return new Map([...given].map(([memberId, list]) => [memberId, list.map(({ name }) => name)]))
+  }
 }
 
-/** What each member owns and may keep. Of several that claim one, the newest generation has it; in the same generation nobody. */
-function ownedPartitions(counts: PartitionCounts, members: readonly AssignorMember[]): Map<string, string[]> {
-  const claims = new Map<string, { memberId: string | undefined; generation: number }>()
-  const newest = Math.max(-1, ...members.map(({ generation }) => generation))
-  for (const { memberId, owned, generation, topics } of members) {
-    // Somebody who has missed a generation has lost its partitions; one that never tells its generation is believed.
-    if (generation >= 0 && generation < newest) continue
-    for (const partition of owned) {
-      const parsed = parsePartition(partition)
-      if (parsed === undefined || !topics.includes(parsed.topic)) continue
-      if (parsed.index >= (counts.get(parsed.topic) ?? 0)) continue
-      const other = claims.get(partition)
-      if (other === undefined || other.generation < generation) claims.set(partition, { memberId, generation })
-      else if (other.generation === generation) claims.set(partition, { memberId: undefined, generation })
-    }
-  }
-  const owned = new Map<string, string[]>(members.map(({ memberId }) => [memberId, []]))
-  for (const [partition, { memberId }] of claims) if (memberId !== undefined) owned.get(memberId)?.push(partition)
-  return owned
-}
+export class CooperativeStickyAssignor implements Assignor {
+  readonly name = 'cooperative-sticky'
+  readonly protocols = ['cooperative', 'eager'] as const
+  readonly #core = new StickyCore()
+  #generation = DEFAULT_GENERATION
 
-function constrained(
-  counts: PartitionCounts,
-  members: readonly AssignorMember[],
-  owned: ReadonlyMap<string, readonly string[]>,
-): Assignments {
-  const all = allPartitions(counts, members[0]?.topics ?? [])
-  const least = Math.floor(all.length / members.length)
-  const most = Math.ceil(all.length / members.length)
-  const allowedMost = all.length % members.length
-  let withMost = 0
-  const assignments: Assignments = new Map(members.map(({ memberId }) => [memberId, []]))
-  const taken = new Set<string>()
-  const below: string[] = []
-  let atLeast: string[] = []
-  const give = (memberId: string, partitions: readonly string[]): number => {
-    const assignment = assignments.get(memberId) as string[]
-    for (const partition of partitions) {
-      assignment.push(partition)
-      taken.add(partition)
-    }
-    return assignment.length
+  userData(): Uint8Array {
+    const writer = new ByteWriter(4)
+    writer.int32(this.#generation)
+    return writer.finish()
   }
-  for (const { memberId } of members) {
-    const kept = [...(owned.get(memberId) ?? [])].sort(byIndexThenTopic)
-    if (kept.length < least) {
-      give(memberId, kept)
-      below.push(memberId)
-    } else if (kept.length >= most && withMost < allowedMost) {
-      if (++withMost === allowedMost) atLeast = []
-      give(memberId, kept.slice(0, most))
-    } else {
-      give(memberId, kept.slice(0, least))
-      if (withMost < allowedMost) atLeast.push(memberId)
-    }
-  }
-  below.sort(byCodeUnit)
-  atLeast.sort(byCodeUnit)
-  let turn = 0
-  for (const partition of all) {
-    if (taken.has(partition)) continue
-    if (turn >= below.length) turn = 0
-    const memberId = below.length > 0 ? (below[turn] as string) : (atLeast.shift() as string)
-    const count = give(memberId, [partition])
-    const isBelow = below.length > 0
-    if (count === least && isBelow) {
-      below.splice(turn, 1)
-      if (withMost < allowedMost) atLeast.push(memberId)
-    } else if (count === most) {
-      withMost++
-      if (isBelow) below.splice(turn, 1)
-      if (withMost === allowedMost) atLeast = []
-    } else if (isBelow) turn++
-  }
-  return assignments
-}
 
-function general(
-  counts: PartitionCounts,
-  members: readonly AssignorMember[],
-  owned: ReadonlyMap<string, readonly string[]>,
-): Assignments {
-  const assignments: Assignments = new Map(members.map(({ memberId }) => [memberId, [...(owned.get(memberId) ?? [])]]))
-  const owners = new Map<string, string>()
-  for (const [memberId, partitions] of assignments) for (const partition of partitions) owners.set(partition, memberId)
-  const sizeOf = (memberId: string): number => assignments.get(memberId)?.length ?? 0
-  const subscribers = (topic: string): string[] =>
-    members.filter(({ topics }) => topics.includes(topic)).map(({ memberId }) => memberId)
-  const emptiest = (topic: string): string | undefined =>
-    subscribers(topic).sort((a, b) => sizeOf(a) - sizeOf(b) || byCodeUnit(a, b))[0]
-  const topics = [...new Set(members.flatMap((member) => member.topics))].sort(byCodeUnit)
-  // The fewer may have a partition, the sooner it is given.
-  const all = allPartitions(counts, topics).sort((a, b) => {
-    const [one, other] = [topicOf(a), topicOf(b)]
-    return subscribers(one).length - subscribers(other).length || byCodeUnit(one, other) || indexOf(a) - indexOf(b)
-  })
-  for (const partition of all) {
-    if (owners.has(partition)) continue
-    const memberId = emptiest(topicOf(partition))
-    if (memberId === undefined) continue
-    assignments.get(memberId)?.push(partition)
-    owners.set(partition, memberId)
+  onAssignment(_partitions: readonly TopicPartition[], generation: number): void {
+    this.#generation = generation
   }
-  for (let isMoving = true; isMoving;) {
-    isMoving = false
-    for (const partition of all) {
-      const from = owners.get(partition)
-      const to = emptiest(topicOf(partition))
-      if (from === undefined || to === undefined || sizeOf(from) <= sizeOf(to) + 1) continue
+
+  assign(partitions: PartitionsPerTopic, group: GroupSubscription): Assignments {
+    const { given, transferred } = this.#core.assign(partitions, group, cooperativeMemberData)
+    const assignments: Assignments = new Map()
+    for (const [memberId, list] of given) {
+      const kept = list.filter((partition) => transferred.get(partition) !== memberId)
       assignments.set(
-        from,
-        (assignments.get(from) ?? []).filter((other) => other !== partition),
+        memberId,
+        kept.map(({ name }) => name),
       )
-      assignments.get(to)?.push(partition)
-      owners.set(partition, to)
-      isMoving = true
     }
+    return assignments
   }
-  return assignments
 }
 
-function allPartitions(counts: PartitionCounts, topics: readonly string[]): string[] {
-  return [...topics]
-    .sort(byCodeUnit)
-    .flatMap((topic) => Array.from({ length: counts.get(topic) ?? 0 }, (_, index) => partitionName(topic, index)))
+/** AbstractStickyAssignor. */
+class StickyCore {
+  /** Ever met. */
+  #highestGeneration = DEFAULT_GENERATION
+
+  assign(
+    partitions: PartitionsPerTopic,
+    group: GroupSubscription,
+    memberDataOf: (subscription: MemberSubscription) => MemberData,
+  ): StickyAssignment {
+    const table = new PartitionTable()
+    const memberData = (memberId: string): MemberData => memberDataOf(group.get(memberId) as MemberSubscription)
+    const members = stickyMembers(partitions, group, memberData, table)
+    this.#highestGeneration = Math.max(this.#highestGeneration, members.highestGeneration)
+    const racks = new StickyRacks(partitions, group)
+    if (members.haveEqualSubscriptions) {
+      const constrained = new ConstrainedAssignment(partitions, table, racks, members)
+      return { given: constrained.build(), transferred: constrained.transferred }
+    }
+    const general = new GeneralAssignment(partitions, table, racks, members.owned, group)
+    const given = general.build(memberData, this.#highestGeneration)
+    return { given, transferred: transfers(given, group, table) }
+  }
 }
 
-function topicOf(partition: string): string {
-  return parsePartition(partition)?.topic ?? partition
+/** What one member is given and another one, that owned it, is not. */
+function transfers(
+  given: ReadonlyMap<string, readonly OwnedPartition[]>,
+  group: GroupSubscription,
+  table: PartitionTable,
+): ReadonlyMap<OwnedPartition, string> {
+  const added = new Map<OwnedPartition, string>()
+  const revoked = new Set<OwnedPartition>()
+  for (const [memberId, list] of given) {
+    const owned = (group.get(memberId)?.owned ?? []).map((partition) => table.get(partition))
+    for (const partition of list) if (!owned.includes(partition)) added.set(partition, memberId)
+    for (const partition of owned) if (!list.includes(partition)) revoked.add(partition)
+  }
+  return new Map([...added].filter(([partition]) => revoked.has(partition)))
 }
 
-function indexOf(partition: string): number {
-  return parsePartition(partition)?.index ?? 0
+// ── user data ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export function encodeStickyUserData(
+  partitions: readonly TopicPartition[],
+  generation: number | undefined,
+): Uint8Array {
+  const writer = new ByteWriter(64)
+  writePartitions(writer, partitions)
+  writer.int32(generation ?? DEFAULT_GENERATION)
+  return writer.finish()
 }
 
-function byIndexThenTopic(a: string, b: string): number {
-  return indexOf(a) - indexOf(b) || byCodeUnit(topicOf(a), topicOf(b))
+export function decodeStickyUserData(userData: Uint8Array | null): MemberData {
+  if (userData === null || userData.length === 0) return { partitions: [], generation: undefined }
+  try {
+    const reader = new ByteReader(userData)
+    const partitions = readPartitions(reader)
+    return { partitions, generation: reader.remaining >= 4 ? reader.int32() : undefined }
+  } catch (error) {
+    if (!(error instanceof MalformedBytes)) throw error
+    return { partitions: [], generation: DEFAULT_GENERATION }
+  }
 }
 
-function isSameSet(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((item) => b.includes(item))
+function cooperativeMemberData({ owned, generation, userData }: MemberSubscription): MemberData {
+  if (generation !== DEFAULT_GENERATION) return { partitions: owned, generation }
+  if (userData === null) return { partitions: owned, generation: undefined }
+  const encoded = userData.length >= 4 ? new ByteReader(userData).int32() : DEFAULT_GENERATION
+  return { partitions: owned, generation: encoded }
 }

@@ -1,259 +1,358 @@
-/** Assignments as Kafka's assignors make them: the cases of RangeAssignorTest, RoundRobinAssignorTest, StickyAssignorTest, CooperativeStickyAssignorTest. */
+/** The cases of Kafka's RangeAssignorTest and RoundRobinAssignorTest, and the names of assignors. */
 
 import { describe, expect, it } from 'vitest'
-import {
-  type AssignorMember,
-  assignorName,
-  assignorOf,
-  type PartitionCounts,
-} from '../../../sim/client/group/assignors.js'
-import {
-  decodeAssignment,
-  decodeSubscription,
-  encodeAssignment,
-  encodeSubscription,
-} from '../../../sim/client/group/consumer-protocol.js'
-import { Random } from '../../../sim/kernel/random.js'
+import { assignorName } from '../../../sim/client/group/assignors.js'
+import { inJavaHashOrder, javaHash, JavaHashSet, javaPartitionHash } from '../../../sim/client/group/java-hash-order.js'
+import { RangeAssignor } from '../../../sim/client/group/range-assignor.js'
+import { RoundRobinAssignor } from '../../../sim/client/group/round-robin-assignor.js'
+import { ALL_RACKS, assign, assignByRack, topics, type Member } from './assignor-lab.js'
 
-interface Given {
-  readonly topics: string
-  readonly owned?: string
-  readonly generation?: number
-  readonly instance?: string
-}
+type Case = readonly [string, Record<string, number>, Record<string, Member>, Record<string, string>]
 
-function assign(name: string, counts: Record<string, number>, members: Record<string, Given>): Record<string, string> {
-  const assignor = assignorOf(name)
-  const given = Object.entries(members).map(
-    ([memberId, { topics, owned = '', generation = -1, instance }]): AssignorMember => ({
-      memberId,
-      instanceId: instance,
-      topics: topics.split(' ').filter(Boolean),
-      owned: owned.split(' ').filter(Boolean),
-      generation,
-    }),
+const RACK_CONFIGS: readonly (readonly [string, readonly (string | null)[], boolean])[] = [
+  ['no brokers in racks', [null, null, null], true],
+  ['no consumers in racks', ['a', 'b', 'c'], false],
+  ['all in racks', ['a', 'b', 'c'], true],
+]
+
+function inRacks(members: Record<string, Member>, hasRacks: boolean): Record<string, Member> {
+  return Object.fromEntries(
+    Object.entries(members).map(([id, member], i) => [
+      id,
+      hasRacks ? { ...member, rack: 'abc'[i % 3] as string } : member,
+    ]),
   )
-  const result = assignor?.assign(new Map(Object.entries(counts)), given) ?? new Map<string, string[]>()
-  return Object.fromEntries([...result].map(([memberId, partitions]) => [memberId, partitions.join(' ')]))
 }
 
-describe('range', () => {
+const both = { topics: 'topic1 topic2' }
+const first = { topics: 'topic1' }
+
+describe.each(RACK_CONFIGS)('range, %s', (_, racks, hasRacks) => {
+  const cases: readonly Case[] = [
+    ['gives nothing to who wants nothing', {}, { consumer1: { topics: '' } }, { consumer1: '' }],
+    ['leaves topics that do not exist', {}, { consumer1: first }, { consumer1: '' }],
+    [
+      'gives one consumer all of one topic',
+      { topic1: 3 },
+      { consumer1: first },
+      { consumer1: 'topic1-0 topic1-1 topic1-2' },
+    ],
+    [
+      'gives only what is subscribed',
+      { topic1: 3, other: 3 },
+      { consumer1: first },
+      { consumer1: 'topic1-0 topic1-1 topic1-2' },
+    ],
+    [
+      'gives several topics',
+      { topic1: 1, topic2: 2 },
+      { consumer1: both },
+      { consumer1: 'topic1-0 topic2-0 topic2-1' },
+    ],
+    [
+      'leaves the second without a partition',
+      { topic1: 1 },
+      { consumer1: first, consumer2: first },
+      { consumer1: 'topic1-0', consumer2: '' },
+    ],
+    [
+      'gives one each',
+      { topic1: 2 },
+      { consumer1: first, consumer2: first },
+      { consumer1: 'topic1-0', consumer2: 'topic1-1' },
+    ],
+    [
+      'does mixed topics one by one',
+      { topic1: 3, topic2: 2 },
+      { consumer1: first, consumer2: both, consumer3: first },
+      { consumer1: 'topic1-0', consumer2: 'topic1-1 topic2-0 topic2-1', consumer3: 'topic1-2' },
+    ],
+    [
+      'gives the first one more of each topic',
+      { topic1: 3, topic2: 3 },
+      { consumer1: both, consumer2: both },
+      { consumer1: 'topic1-0 topic1-1 topic2-0 topic2-1', consumer2: 'topic1-2 topic2-2' },
+    ],
+    [
+      'orders static members by their instances',
+      { topic1: 3, topic2: 3 },
+      { 'consumer-b': { ...both, instance: 'instance1' }, 'consumer-a': { ...both, instance: 'instance2' } },
+      { 'consumer-b': 'topic1-0 topic1-1 topic2-0 topic2-1', 'consumer-a': 'topic1-2 topic2-2' },
+    ],
+    [
+      'puts static members first',
+      { topic1: 3, topic2: 3 },
+      { 'consumer-b': { ...both, instance: 'instance1' }, 'consumer-a': both },
+      { 'consumer-b': 'topic1-0 topic1-1 topic2-0 topic2-1', 'consumer-a': 'topic1-2 topic2-2' },
+    ],
+    [
+      'gives static members the same, whoever is the last',
+      { topic1: 5, topic2: 4 },
+      {
+        consumer1: { ...both, instance: 'instance1' },
+        consumer2: { ...both, instance: 'instance2' },
+        consumer3: { ...both, instance: 'instance3' },
+        consumer5: both,
+      },
+      {
+        consumer1: 'topic1-0 topic1-1 topic2-0',
+        consumer2: 'topic1-2 topic2-1',
+        consumer3: 'topic1-3 topic2-2',
+        consumer5: 'topic1-4 topic2-3',
+      },
+    ],
+    [
+      'gives static members the same when their member ids change',
+      { topic1: 5, topic2: 5 },
+      {
+        consumer5: { ...both, instance: 'instance2' },
+        consumer4: { ...both, instance: 'instance3' },
+        consumer1: { ...both, instance: 'instance1' },
+      },
+      {
+        consumer1: 'topic1-0 topic1-1 topic2-0 topic2-1',
+        consumer5: 'topic1-2 topic1-3 topic2-2 topic2-3',
+        consumer4: 'topic1-4 topic2-4',
+      },
+    ],
+  ]
+  it.each(cases)('%s', (_name, counts, members, expected) => {
+    // In all racks every partition has a replica: racks do not matter then.
+    expect(assign(new RangeAssignor(), topics(counts, 3, racks), inRacks(members, hasRacks))).toEqual(expected)
+  })
+})
+
+describe('range, where racks matter', () => {
+  const racks = (count: number): string[] => ALL_RACKS.slice(0, count)
+  const nulls = [null, null, null]
+
+  function expectNotByRack(
+    counts: Record<string, number>,
+    wanted: readonly string[],
+    expected: readonly string[],
+  ): void {
+    const by = (factor: number, brokers: (string | null)[], consumers: (string | null)[]): string[] =>
+      assignByRack(new RangeAssignor(), counts, factor, brokers, consumers, wanted).assignment
+    expect(by(3, nulls, racks(3))).toEqual(expected)
+    expect(by(3, racks(3), nulls)).toEqual(expected)
+    expect(by(3, racks(3), racks(3))).toEqual(expected)
+    expect(by(4, racks(4), racks(3))).toEqual(expected)
+    expect(by(3, racks(3), ['d', 'e', 'f'])).toEqual(expected)
+    expect(by(3, racks(3), [null, 'e', 'f'])).toEqual(expected)
+  }
+
+  const all = 't1 t2 t3'
+
   it.each([
-    ['one consumer, no topic', {}, { c1: { topics: '' } }, { c1: '' }],
-    ['a topic that does not exist', {}, { c1: { topics: 't1' } }, { c1: '' }],
-    ['one consumer, one topic', { t1: 3 }, { c1: { topics: 't1' } }, { c1: 't1-0 t1-1 t1-2' }],
-    ['only what is subscribed', { t1: 3, t2: 3 }, { c1: { topics: 't1' } }, { c1: 't1-0 t1-1 t1-2' }],
-    ['two topics', { t1: 1, t2: 2 }, { c1: { topics: 't1 t2' } }, { c1: 't1-0 t2-0 t2-1' }],
-    ['two consumers, one partition', { t1: 1 }, { c1: { topics: 't1' }, c2: { topics: 't1' } }, { c1: 't1-0', c2: '' }],
     [
-      'two consumers, two partitions',
-      { t1: 2 },
-      { c1: { topics: 't1' }, c2: { topics: 't1' } },
-      { c1: 't1-0', c2: 't1-1' },
+      'uniform subscription',
+      { t1: 6, t2: 7, t3: 2 },
+      [all, all, all],
+      ['t1-0, t1-1, t2-0, t2-1, t2-2, t3-0', 't1-2, t1-3, t2-3, t2-4, t3-1', 't1-4, t1-5, t2-5, t2-6'],
+      [
+        [1, 3, ['t1-0, t1-3, t2-0, t2-3, t2-6', 't1-1, t1-4, t2-1, t2-4, t3-0', 't1-2, t1-5, t2-2, t2-5, t3-1'], 0],
+        [2, 3, ['t1-0, t1-2, t2-0, t2-2, t2-3, t3-1', 't1-1, t1-3, t2-1, t2-4, t3-0', 't1-4, t1-5, t2-5, t2-6'], 1],
+        [3, 2, ['t1-0, t1-1, t2-0, t2-1, t2-2, t3-0', 't1-2, t1-3, t2-3, t2-4, t3-1', 't1-4, t1-5, t2-5, t2-6'], 4],
+      ],
     ],
     [
-      'mixed subscriptions',
-      { t1: 3, t2: 2 },
-      { c1: { topics: 't1' }, c2: { topics: 't1 t2' }, c3: { topics: 't1' } },
-      { c1: 't1-0', c2: 't1-1 t2-0 t2-1', c3: 't1-2' },
+      'other subscriptions',
+      { t1: 6, t2: 7, t3: 2 },
+      [all, all, 't1 t3'],
+      ['t1-0, t1-1, t2-0, t2-1, t2-2, t2-3, t3-0', 't1-2, t1-3, t2-4, t2-5, t2-6, t3-1', 't1-4, t1-5'],
+      [
+        [1, 3, ['t1-0, t1-3, t2-0, t2-2, t2-3, t2-6', 't1-1, t1-4, t2-1, t2-4, t2-5, t3-0', 't1-2, t1-5, t3-1'], 2],
+        [2, 3, ['t1-0, t1-2, t2-0, t2-2, t2-3, t2-5, t3-1', 't1-1, t1-3, t2-1, t2-4, t2-6, t3-0', 't1-4, t1-5'], 0],
+        [3, 2, ['t1-0, t1-1, t2-0, t2-1, t2-2, t2-3, t3-0', 't1-2, t1-3, t2-4, t2-5, t2-6, t3-1', 't1-4, t1-5'], 2],
+      ],
     ],
     [
-      'two topics with three partitions each',
-      { t0: 3, t1: 3 },
-      { C0: { topics: 't0 t1' }, C1: { topics: 't0 t1' } },
-      { C0: 't0-0 t0-1 t1-0 t1-1', C1: 't0-2 t1-2' },
+      'as many partitions of every topic',
+      { t1: 5, t2: 5, t3: 5 },
+      [all, all, all],
+      ['t1-0, t1-1, t2-0, t2-1, t3-0, t3-1', 't1-2, t1-3, t2-2, t2-3, t3-2, t3-3', 't1-4, t2-4, t3-4'],
+      [
+        [1, 3, ['t1-0, t1-1, t2-0, t2-1, t3-0, t3-1', 't1-2, t1-3, t2-2, t2-3, t3-2, t3-3', 't1-4, t2-4, t3-4'], 10],
+        [2, 3, ['t1-0, t1-1, t2-0, t2-1, t3-0, t3-1', 't1-2, t1-3, t2-2, t2-3, t3-2, t3-3', 't1-4, t2-4, t3-4'], 5],
+        [3, 2, ['t1-0, t1-1, t2-0, t2-1, t3-0, t3-1', 't1-2, t1-3, t2-2, t2-3, t3-2, t3-3', 't1-4, t2-4, t3-4'], 3],
+      ],
     ],
     [
-      'static members, by their instances',
-      { t1: 3 },
-      { c9: { topics: 't1', instance: 'i1' }, c1: { topics: 't1', instance: 'i2' } },
-      { c9: 't1-0 t1-1', c1: 't1-2' },
+      'as many partitions of every topic, other subscriptions',
+      { t1: 5, t2: 5, t3: 5 },
+      [all, all, 't1 t3'],
+      ['t1-0, t1-1, t2-0, t2-1, t2-2, t3-0, t3-1', 't1-2, t1-3, t2-3, t2-4, t3-2, t3-3', 't1-4, t3-4'],
+      [
+        [1, 3, ['t1-0, t1-1, t2-0, t2-1, t2-4, t3-0, t3-1', 't1-2, t1-3, t2-2, t2-3, t3-2, t3-3', 't1-4, t3-4'], 9],
+        [2, 3, ['t1-2, t2-0, t2-1, t2-3, t3-2', 't1-0, t1-3, t2-2, t2-4, t3-0, t3-3', 't1-1, t1-4, t3-1, t3-4'], 0],
+        [3, 2, ['t1-0, t1-1, t2-0, t2-1, t2-2, t3-0, t3-1', 't1-2, t1-3, t2-3, t2-4, t3-2, t3-3', 't1-4, t3-4'], 2],
+      ],
     ],
-  ])('%s', (_, counts, members, expected) =>
-    expect(assign('range', counts as Record<string, number>, members)).toEqual(expected),
-  )
+  ] as const)('%s', (_, counts, wanted, plain, byRack) => {
+    expectNotByRack(counts, wanted, plain)
+    for (const [factor, brokerRacks, assignment, mismatched] of byRack) {
+      const result = assignByRack(new RangeAssignor(), counts, factor, racks(brokerRacks), racks(3), wanted)
+      expect(result).toEqual({ assignment, mismatched })
+    }
+  })
+
+  it('keeps partitions of the same number together', () => {
+    const counts = { t1: 6, t2: 6, t3: 2, t4: 2 }
+    const consumers = ['a', 'b', 'b', 'a']
+    const by = (factor: number, brokers: number, wanted: string[]): unknown =>
+      assignByRack(new RangeAssignor(), counts, factor, racks(brokers), consumers, wanted)
+    const halves = ['t1 t2', 't1 t2', 't3 t4', 't3 t4']
+    const plain = [
+      't1-0, t1-1, t1-2, t2-0, t2-1, t2-2',
+      't1-3, t1-4, t1-5, t2-3, t2-4, t2-5',
+      't3-0, t4-0',
+      't3-1, t4-1',
+    ]
+    expect(by(2, 2, halves)).toEqual({ assignment: plain, mismatched: 0 })
+    expect(by(1, 2, halves)).toEqual({
+      assignment: [
+        't1-0, t1-2, t1-4, t2-0, t2-2, t2-4',
+        't1-1, t1-3, t1-5, t2-1, t2-3, t2-5',
+        't3-1, t4-1',
+        't3-0, t4-0',
+      ],
+      mismatched: 0,
+    })
+    const everything = Array<string>(4).fill('t1 t2 t3 t4')
+    expect(by(1, 2, everything)).toEqual({
+      assignment: [
+        't1-0, t1-2, t2-0, t2-2, t3-0, t4-0',
+        't1-1, t1-3, t2-1, t2-3, t3-1, t4-1',
+        't1-5, t2-5',
+        't1-4, t2-4',
+      ],
+      mismatched: 0,
+    })
+    expect(by(1, 3, everything)).toEqual({
+      assignment: [
+        't1-0, t1-3, t2-0, t2-3, t3-0, t4-0',
+        't1-1, t1-4, t2-1, t2-4, t3-1, t4-1',
+        't1-2, t2-2',
+        't1-5, t2-5',
+      ],
+      mismatched: 6,
+    })
+  })
+
+  it('keeps them together where subscriptions are the same', () => {
+    const counts = { t1: 6, t2: 6, t3: 2, t4: 2, t5: 4, t6: 4 }
+    const wanted = Array<string>(3).fill('t1 t2 t3 t4 t5 t6 t7 t8 t9')
+    expect(assignByRack(new RangeAssignor(), counts, 2, racks(3), racks(3), wanted)).toEqual({
+      assignment: [
+        't1-0, t1-2, t2-0, t2-2, t3-0, t4-0, t5-1, t6-1',
+        't1-1, t1-3, t2-1, t2-3, t3-1, t4-1, t5-2, t6-2',
+        't1-4, t1-5, t2-4, t2-5, t5-0, t5-3, t6-0, t6-3',
+      ],
+      mismatched: 0,
+    })
+  })
 })
 
 describe('roundrobin', () => {
-  it.each([
-    ['one consumer, no topic', {}, { c1: { topics: '' } }, { c1: '' }],
+  const cases: readonly Case[] = [
+    ['gives nothing to who wants nothing', {}, { consumer: { topics: '' } }, { consumer: '' }],
+    ['leaves topics that do not exist', {}, { consumer: first }, { consumer: '' }],
     [
-      'two consumers, two topics',
-      { t0: 3, t1: 3 },
-      { C0: { topics: 't0 t1' }, C1: { topics: 't0 t1' } },
-      { C0: 't0-0 t0-2 t1-1', C1: 't0-1 t1-0 t1-2' },
+      'gives one consumer all of one topic',
+      { topic1: 3 },
+      { consumer: first },
+      { consumer: 'topic1-0 topic1-1 topic1-2' },
+    ],
+    ['gives only what is subscribed', { topic1: 3, other: 3 }, { c: first }, { c: 'topic1-0 topic1-1 topic1-2' }],
+    ['gives several topics', { topic1: 1, topic2: 2 }, { consumer: both }, { consumer: 'topic1-0 topic2-0 topic2-1' }],
+    ['leaves the second without a partition', { topic1: 1 }, { c1: first, c2: first }, { c1: 'topic1-0', c2: '' }],
+    ['gives one each', { topic1: 2 }, { c1: first, c2: first }, { c1: 'topic1-0', c2: 'topic1-1' }],
+    [
+      'passes over members that do not want the topic',
+      { topic1: 3, topic2: 2 },
+      { consumer1: first, consumer2: both, consumer3: first },
+      { consumer1: 'topic1-0', consumer2: 'topic1-1 topic2-0 topic2-1', consumer3: 'topic1-2' },
     ],
     [
-      'mixed subscriptions',
-      { t1: 3, t2: 2 },
-      { c1: { topics: 't1' }, c2: { topics: 't1 t2' }, c3: { topics: 't1' } },
-      { c1: 't1-0', c2: 't1-1 t2-0 t2-1', c3: 't1-2' },
+      'goes on from topic to topic',
+      { topic1: 3, topic2: 3 },
+      { consumer1: both, consumer2: both },
+      { consumer1: 'topic1-0 topic1-2 topic2-1', consumer2: 'topic1-1 topic2-0 topic2-2' },
     ],
-    ['two consumers, one partition', { t1: 1 }, { c1: { topics: 't1' }, c2: { topics: 't1' } }, { c1: 't1-0', c2: '' }],
-  ])('%s', (_, counts, members, expected) =>
-    expect(assign('roundrobin', counts as Record<string, number>, members)).toEqual(expected),
-  )
-})
-
-describe('sticky', () => {
-  it('gives all to one, and half away when another comes', () => {
-    expect(assign('sticky', { t: 3 }, { c1: { topics: 't' } })).toEqual({ c1: 't-0 t-1 t-2' })
-    const next = assign(
-      'sticky',
-      { t: 3 },
-      { c1: { topics: 't', owned: 't-0 t-1 t-2', generation: 1 }, c2: { topics: 't' } },
-    )
-    expect(next).toEqual({ c1: 't-0 t-1', c2: 't-2' })
-    const alone = assign('sticky', { t: 3 }, { c2: { topics: 't', owned: 't-2', generation: 2 } })
-    expect(alone).toEqual({ c2: 't-2 t-0 t-1' })
-  })
-
-  it('keeps what everybody has when a topic is added', () => {
-    const owned = assign('sticky', { t1: 3 }, { c1: { topics: 't1' }, c2: { topics: 't1' } })
-    const next = assign(
-      'sticky',
-      { t1: 3, t2: 3 },
-      { c1: { topics: 't1 t2', owned: owned['c1'] ?? '' }, c2: { topics: 't1 t2', owned: owned['c2'] ?? '' } },
-    )
-    for (const member of ['c1', 'c2'])
-      for (const name of (owned[member] ?? '').split(' ')) expect(next[member]).toContain(name)
-  })
-
-  it('gives nobody a partition that two claim in the same generation, but to be assigned anew', () => {
-    const next = assign(
-      'sticky',
-      { t: 3 },
+    [
+      'orders static members by their instances',
+      { topic1: 3, topic2: 3 },
+      { 'consumer-b': { ...both, instance: 'instance1' }, 'consumer-a': { ...both, instance: 'instance2' } },
+      { 'consumer-b': 'topic1-0 topic1-2 topic2-1', 'consumer-a': 'topic1-1 topic2-0 topic2-2' },
+    ],
+    [
+      'puts static members first',
+      { topic1: 3, topic2: 3 },
+      { 'consumer-b': { ...both, instance: 'instance1' }, 'consumer-a': both },
+      { 'consumer-b': 'topic1-0 topic1-2 topic2-1', 'consumer-a': 'topic1-1 topic2-0 topic2-2' },
+    ],
+    [
+      'gives static members the same, whoever is the last',
+      { topic1: 3, topic2: 3 },
       {
-        c1: { topics: 't', owned: 't-0 t-1', generation: 4 },
-        c2: { topics: 't', owned: 't-1 t-2', generation: 4 },
-        c3: { topics: 't', owned: '', generation: 4 },
+        consumer1: { ...both, instance: 'instance1' },
+        consumer2: { ...both, instance: 'instance2' },
+        consumer3: { ...both, instance: 'instance3' },
+        consumer5: both,
       },
-    )
-    expect(Object.values(next).join(' ').split(' ').sort()).toEqual(['t-0', 't-1', 't-2'])
-    expect(next).toEqual({ c1: 't-0', c2: 't-2', c3: 't-1' })
-  })
-
-  it('believes the newest generation', () => {
-    const next = assign(
-      'sticky',
-      { t: 2 },
+      { consumer1: 'topic1-0 topic2-1', consumer2: 'topic1-1 topic2-2', consumer3: 'topic1-2', consumer5: 'topic2-0' },
+    ],
+    [
+      'gives static members the same when their member ids change',
+      { topic1: 5, topic2: 5 },
       {
-        c1: { topics: 't', owned: 't-0 t-1', generation: 3 },
-        c2: { topics: 't', owned: 't-0', generation: 4 },
+        consumer5: { ...both, instance: 'instance2' },
+        consumer4: { ...both, instance: 'instance3' },
+        consumer1: { ...both, instance: 'instance1' },
       },
-    )
-    expect(next).toEqual({ c1: 't-1', c2: 't-0' })
+      {
+        consumer1: 'topic1-0 topic1-3 topic2-1 topic2-4',
+        consumer5: 'topic1-1 topic1-4 topic2-2',
+        consumer4: 'topic1-2 topic2-0 topic2-3',
+      },
+    ],
+  ]
+  it.each(cases)('%s', (_, counts, members, expected) => {
+    expect(assign(new RoundRobinAssignor(), topics(counts), members)).toEqual(expected)
   })
 })
 
-describe('cooperative-sticky', () => {
-  it('takes away first, and gives in the next rebalance', () => {
-    const first = assign(
-      'cooperative-sticky',
-      { t: 3 },
-      {
-        c1: { topics: 't', owned: 't-0 t-1 t-2', generation: 1 },
-        c2: { topics: 't' },
-      },
-    )
-    expect(first).toEqual({ c1: 't-0 t-1', c2: '' })
-    const second = assign(
-      'cooperative-sticky',
-      { t: 3 },
-      {
-        c1: { topics: 't', owned: 't-0 t-1', generation: 2 },
-        c2: { topics: 't', generation: 2 },
-      },
-    )
-    expect(second).toEqual({ c1: 't-0 t-1', c2: 't-2' })
-  })
-})
-
-describe('all assignors', () => {
-  it.each(['range', 'roundrobin', 'sticky'])(
-    '%s gives each partition to one subscriber, whatever the group',
-    (name) => {
-      const random = new Random(`assignors/${name}`)
-      for (let round = 0; round < 200; round++) {
-        const topics = Array.from({ length: random.between(1, 4) }, (_, i) => `t${i}`)
-        const counts = new Map(topics.map((topic) => [topic, random.between(1, 7)]))
-        const isSame = random.chance(0.5)
-        const all = random.sample(topics, random.between(1, topics.length))
-        const members = Array.from({ length: random.between(1, 6) }, (_, i): AssignorMember => ({
-          memberId: `c${i}`,
-          instanceId: undefined,
-          topics: isSame ? all : random.sample(topics, random.between(1, topics.length)),
-          owned: [],
-          generation: 1,
-        }))
-        check(name, counts, members)
-      }
-    },
-  )
-
-  it('sticky moves no more than it must when a member leaves', () => {
-    const members = ['c1', 'c2', 'c3', 'c4'].map((memberId): AssignorMember => ({
-      memberId,
-      instanceId: undefined,
-      topics: ['t'],
-      owned: [],
-      generation: 1,
-    }))
-    const before = check('sticky', new Map([['t', 13]]), members)
-    const left = members.slice(1).map((member) => ({ ...member, owned: before.get(member.memberId) ?? [] }))
-    const after = check('sticky', new Map([['t', 13]]), left)
-    for (const { memberId, owned } of left) for (const name of owned) expect(after.get(memberId)).toContain(name)
-  })
-
-  it("have Kafka's names", () => {
+describe('the names of assignors', () => {
+  it("are short, or those of Kafka's classes", () => {
+    expect(assignorName('cooperative-sticky')).toBe('cooperative-sticky')
     expect(assignorName('org.apache.kafka.clients.consumer.CooperativeStickyAssignor')).toBe('cooperative-sticky')
-    expect(assignorName('range')).toBe('range')
+    expect(assignorName('org.apache.kafka.clients.consumer.RoundRobinAssignor')).toBe('roundrobin')
     expect(assignorName('best')).toBeUndefined()
   })
 })
 
-function check(name: string, counts: PartitionCounts, members: readonly AssignorMember[]): Map<string, string[]> {
-  const result = assignorOf(name)?.assign(counts, members) ?? new Map<string, string[]>()
-  const seen = new Set<string>()
-  for (const [memberId, partitions] of result) {
-    for (const partition of partitions) {
-      expect(seen.has(partition), `${partition} twice`).toBe(false)
-      seen.add(partition)
-      const topic = partition.slice(0, partition.lastIndexOf('-'))
-      expect(members.find((member) => member.memberId === memberId)?.topics).toContain(topic)
-    }
-  }
-  const wanted = [...counts].filter(([topic]) => members.some(({ topics }) => topics.includes(topic)))
-  expect(seen.size).toBe(wanted.reduce((sum, [, count]) => sum + count, 0))
-  const isSame = members.every(({ topics }) => topics.join() === members[0]?.topics.join())
-  if (name === 'sticky' && isSame) {
-    const sizes = [...result.values()].map((partitions) => partitions.length)
-    expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1)
-  }
-  return result
-}
-
-describe('what consumers tell each other', () => {
-  it('comes back as it was', () => {
-    const subscription = { topics: ['a', 'b'], owned: ['a-0', 'a-2', 'b-1'], generation: 7, rack: 'east' }
-    expect(decodeSubscription(encodeSubscription(subscription))).toEqual(subscription)
-    expect(decodeAssignment(encodeAssignment(['a-1', 'b-0']))).toEqual(['a-1', 'b-0'])
-    expect(decodeAssignment(new Uint8Array(0))).toEqual([])
+describe("the order of Java's hash maps", () => {
+  it('has the hashes of String and TopicPartition', () => {
+    expect(javaHash('')).toBe(0)
+    expect(javaHash('hello')).toBe(99_162_322)
+    expect(javaPartitionHash('', 0)).toBe(961)
+    expect(javaPartitionHash('a', 3)).toBe(34 * 31 + 97)
   })
 
-  it('has the bytes of ConsumerProtocolSubscription version 3', () => {
-    const bytes = encodeSubscription({ topics: ['t'], owned: ['t-1'], generation: 2, rack: null })
-    expect(Buffer.from(bytes).toString('hex')).toBe(
-      '0003' +
-        '00000001' +
-        '000174' +
-        'ffffffff' +
-        '00000001' +
-        '000174' +
-        '00000001' +
-        '00000001' +
-        '00000002' +
-        'ffff',
-    )
+  it('walks the buckets, which double beyond three quarters', () => {
+    // One letter each: the hash is its code, 'a' = 97 = 6 · 16 + 1.
+    expect(inJavaHashOrder(['c', 'b', 'a'])).toEqual(['a', 'b', 'c'])
+    expect(inJavaHashOrder(['o', 'p', 'q'])).toEqual(['p', 'q', 'o'])
+    const letters = 'abcdefghijklmnopq'.split('')
+    // With 32 buckets all letters lie in a row from bucket 1.
+    expect(inJavaHashOrder(letters)).toEqual(letters)
+  })
+
+  it('knows the first of a set', () => {
+    const set = new JavaHashSet<number>((element) => element)
+    for (const element of [20, 5, 36]) set.add(element)
+    expect(set.first()).toBe(20)
+    set.delete(20)
+    expect(set.first()).toBe(36)
   })
 })
