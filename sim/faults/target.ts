@@ -50,6 +50,9 @@ export interface TargetContext {
   readonly taken?: ReadonlySet<NodeName>
 }
 
+/** Partitions of Kafka's own topics, which come when they are needed. */
+const INTERNAL = /^__(consumer_offsets|transaction_state)-[0-9]+$/
+
 const ROLES: readonly PartitionRole[] = ['leader', 'followers', 'replicas', 'isr']
 const WORDS = ['brokers', 'controllers', 'clients', 'controller', 'any broker', 'any controller', 'rest']
 const FORMS = [
@@ -97,7 +100,7 @@ function parseCall(
     if (parsePartition(argument) === undefined) {
       return { wrong: `${name}(${argument}): expected a partition`, mend: 'write it as topic-index, such as orders-0' }
     }
-    if (!names.partitions.includes(argument)) {
+    if (!names.partitions.includes(argument) && !INTERNAL.test(argument)) {
       const near = nearest(argument, names.partitions)
       return {
         wrong: `${name}(${argument}): no such partition`,

@@ -46,6 +46,8 @@ const NOBODY_LEFT = 'ISR and ELR are empty after unclean shutdowns, and no uncle
 
 /** The record's fault, or its sender's. */
 const REFUSALS: ReadonlySet<string> = new Set([
+  // The application aborted the transaction before the record was sent.
+  'TRANSACTION_ABORTED',
   'MESSAGE_TOO_LARGE',
   'RECORD_LIST_TOO_LARGE',
   'RECORD_TOO_LARGE',
@@ -71,6 +73,8 @@ export class Recovers implements Oracle {
     'produce.invoked',
     'produce.acked',
     'produce.failed',
+    'disk.corrupted',
+    'log.corrupt',
   ]
   readonly #findings = new Findings(this.name)
   readonly #settle: Micros
@@ -82,6 +86,9 @@ export class Recovers implements Oracle {
   readonly #gone = new Set<string>()
   readonly #pending = new Map<string, PendingWrite>()
   readonly #failed: FailedWrite[] = []
+  /** Partition → whose bytes of it rotted, and who refused what it was sent. */
+  readonly #rotten = new Map<string, Set<NodeName>>()
+  readonly #refused = new Map<string, Set<NodeName>>()
   #quorumLeader: NodeName | undefined
   #quorumEpoch: Epoch = -1
   #quorumSeq = 0
@@ -109,6 +116,12 @@ export class Recovers implements Oracle {
         break
       case 'replica.leader':
         this.#acting.set(event.data.partition, { node: event.node, epoch: event.data.leaderEpoch })
+        break
+      case 'disk.corrupted':
+        addTo(this.#rotten, event.data.path.split('/')[0] ?? '', event.node)
+        break
+      case 'log.corrupt':
+        addTo(this.#refused, event.data.partition, event.node)
         break
       case 'quorum.state':
         this.#quorumState(event)
@@ -205,7 +218,11 @@ export class Recovers implements Oracle {
     const missing = replicas.filter((id) => !isr.includes(id)).map(nodeName)
     if (missing.length === 0) return undefined
     const which = missing.map((node) => (this.#up.has(node) ? node : `${node}, which is down`)).join(' ')
-    return { message: `${partition} has ${isr.length} of ${replicas.length} replicas in sync, without ${which}` }
+    const message = `${partition} has ${isr.length} of ${replicas.length} replicas in sync, without ${which}`
+    const refused = this.#refused.get(partition)
+    const isRotten =
+      this.#rotten.get(partition)?.has(name) === true && missing.every((node) => refused?.has(node) === true)
+    return isRotten ? { message, excuse: `what the leader holds is rotten on its disk (${name})` } : { message }
   }
 
   /**
@@ -223,4 +240,10 @@ export class Recovers implements Oracle {
     }
     return problems
   }
+}
+
+function addTo(sets: Map<string, Set<NodeName>>, key: string, node: NodeName): void {
+  const set = sets.get(key)
+  if (set === undefined) sets.set(key, new Set([node]))
+  else set.add(node)
 }

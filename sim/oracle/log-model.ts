@@ -12,6 +12,7 @@
 import type { BatchView, EventOf, EventType, TraceEvent } from '../kernel/events.js'
 import { parsePartition, type NodeName } from '../kernel/names.js'
 import type { Epoch, Offset } from '../kernel/units.js'
+import type { Serving } from './serving.js'
 
 export interface Entry {
   readonly baseOffset: Offset
@@ -21,6 +22,8 @@ export interface Entry {
   readonly batch: BatchView
   /** Sequence of the log.append event. */
   readonly seq: number
+  /** Appended by a leader whose process was not let in yet: it leads by what it knew before it went down. */
+  readonly isEarly: boolean
 }
 
 export class ReplicaLog {
@@ -111,6 +114,11 @@ export class LogModel {
   readonly #stale = new Map<string, Set<NodeName>>()
   /** Partition → first offset that was not deleted on purpose. */
   readonly #deletedTo = new Map<string, Offset>()
+  readonly #serving: Serving
+
+  constructor(serving: Serving) {
+    this.#serving = serving
+  }
 
   /** The replica's log; an empty one when nothing was heard of it. */
   log(node: NodeName, partition: string): ReplicaLog {
@@ -175,7 +183,11 @@ export class LogModel {
   observe(event: TraceEvent): void {
     switch (event.type) {
       case 'log.append':
-        append(this.log(event.node, event.data.partition), event)
+        append(
+          this.log(event.node, event.data.partition),
+          event,
+          event.data.role === 'leader' && !this.#serving.has(event.node),
+        )
         break
       case 'hw.advance':
       case 'hw.set':
@@ -223,9 +235,9 @@ export class LogModel {
   }
 }
 
-function append(log: ReplicaLog, event: EventOf<'log.append'>): void {
+function append(log: ReplicaLog, event: EventOf<'log.append'>, isEarly: boolean): void {
   const { baseOffset, lastOffset, leaderEpoch: epoch, crc, batch } = event.data
-  const entry: Entry = { baseOffset, lastOffset, epoch, crc, batch, seq: event.seq }
+  const entry: Entry = { baseOffset, lastOffset, epoch, crc, batch, seq: event.seq, isEarly }
   if (baseOffset < log.logEnd) {
     truncate(log, baseOffset, event.seq)
     log.overlap = entry

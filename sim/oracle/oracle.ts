@@ -15,6 +15,10 @@ export interface Promises {
   readonly topics: ReadonlyMap<string, TopicPromises>
   /** By group.id: what its members are configured to promise. */
   readonly groups?: ReadonlyMap<string, GroupPromises>
+  /** Consumers that are given only what was committed. */
+  readonly readCommitted?: ReadonlySet<string>
+  /** The longest that a transaction of the scenario may stay open. */
+  readonly transactionTimeout?: Micros
   /** Brokers and controllers by name, in order. */
   readonly brokers: readonly string[]
   readonly controllers: readonly string[]

@@ -19,6 +19,7 @@ import { MetadataConsistent } from './metadata.js'
 import type { Oracle, OracleReport, Promises, RunEnd } from './oracle.js'
 import { PROMISE_EVENTS, PromiseKeeper } from './promises.js'
 import { Reads } from './reads.js'
+import { Transactions } from './transactions.js'
 import { RUN_CLOCK_EVENTS, RunClock } from './run-clock.js'
 import { Serving, SERVING_EVENTS } from './serving.js'
 
@@ -43,6 +44,8 @@ export const ORACLE_NAMES: readonly string[] = [
   'committed-offsets-hold',
   'at-least-once',
   'groups-settle',
+  'read-committed',
+  'transactions-end',
   'recovers',
 ]
 
@@ -51,7 +54,7 @@ interface Reader {
 }
 
 export class Oracles {
-  readonly #logs = new LogModel()
+  readonly #logs: LogModel
   readonly #elections: Elections
   readonly #promises: PromiseKeeper
   readonly #reads: Reads
@@ -67,7 +70,8 @@ export class Oracles {
   constructor(promises: Promises) {
     const clock = new RunClock()
     const serving = new Serving()
-    const logs = this.#logs
+    const logs = new LogModel(serving)
+    this.#logs = logs
     this.#elections = new Elections(promises)
     const keeper = new PromiseKeeper(promises, logs, serving, this.#elections)
     this.#promises = keeper
@@ -77,7 +81,17 @@ export class Oracles {
     this.#reads = new Reads(logs, keeper)
     this.#recovers = new Recovers(promises.settle, clock)
     const groups = new Groups(promises, logs)
-    this.#oracles = [acked, committed, leadership, new MetadataConsistent(keeper), this.#reads, groups, this.#recovers]
+    const transactions = new Transactions(promises, logs)
+    this.#oracles = [
+      acked,
+      committed,
+      leadership,
+      new MetadataConsistent(keeper),
+      this.#reads,
+      groups,
+      transactions,
+      this.#recovers,
+    ]
     // What a log held before it is opened counts for promises.
     this.#add(serving, SERVING_EVENTS)
     this.#add(clock, RUN_CLOCK_EVENTS)
@@ -100,6 +114,7 @@ export class Oracles {
       groups.owners,
       groups.offsets,
       groups.settled,
+      transactions.ends,
     ]
     this.#reports = (end) => [
       ...this.#oracles.map((oracle) => oracle.finish(end)),

@@ -11,8 +11,8 @@
  */
 
 import type { ConsumedRecord } from '../client/completed-fetch.js'
-import { parseGroupConsumerConfig } from '../client/group/group-config.js'
-import { GroupConsumer } from '../client/group/group-consumer.js'
+import { Consumer } from '../client/consumer.js'
+import { parseConsumerConfig } from '../client/consumer-config.js'
 import { idOf } from '../client/workload-record.js'
 import type { Env, Program } from '../kernel/env.js'
 import { partitionName, type NodeName } from '../kernel/names.js'
@@ -27,8 +27,8 @@ const RESTART_DELAY_MS = 1_000
 export class GroupProgram implements Program {
   readonly #env: Env
   readonly #spec: GroupSpec
-  readonly #boot: () => GroupConsumer
-  #consumer: GroupConsumer
+  readonly #boot: () => Consumer
+  #consumer: Consumer
   readonly #workMs: Millis
   /** The worker is busy until then. */
   #busyUntilMs: Millis = 0
@@ -40,13 +40,13 @@ export class GroupProgram implements Program {
     this.#env = env
     this.#spec = spec
     this.#workMs = spec.work / MICROS_PER_MS
-    const config = parseGroupConsumerConfig({
+    const config = parseConsumerConfig({
       ...spec.config,
       'group.id': spec.group,
       'enable.auto.commit': spec.commit === 'auto',
       ...(spec.isStatic && { 'group.instance.id': name }),
     })
-    this.#boot = () => new GroupConsumer(env, config, bootstrap, { wire })
+    this.#boot = () => new Consumer(env, config, bootstrap, { wire })
     this.#consumer = this.#begin()
   }
 
@@ -57,7 +57,7 @@ export class GroupProgram implements Program {
     else this.#consumer.close(done)
   }
 
-  #begin(): GroupConsumer {
+  #begin(): Consumer {
     const consumer = this.#boot()
     this.#consumer = consumer
     consumer.subscribe(this.#spec.topics)

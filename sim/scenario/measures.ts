@@ -21,6 +21,10 @@ export const MEASURES: Readonly<Record<string, { readonly subject: Subject; read
   acked: { subject: 'producer', doc: 'records that the client was told are written' },
   failed: { subject: 'producer', doc: 'records that the client was told are not' },
   uncertain: { subject: 'producer', doc: 'failed records that may be written all the same' },
+  committed: { subject: 'group', doc: 'sum of the offsets that the group committed' },
+  transactions: { subject: 'producer', doc: 'transactions that the client was told are committed' },
+  aborted: { subject: 'producer', doc: 'transactions that were aborted' },
+  fenced: { subject: 'producer', doc: 'times that the producer found out that another one has its transactional id' },
   read: { subject: 'consumer', doc: 'records that the consumer handed to the application' },
   resets: { subject: 'consumer', doc: 'positions reset by policy or truncation' },
   processed: { subject: 'group', doc: 'different records that the group is done with' },
@@ -29,7 +33,6 @@ export const MEASURES: Readonly<Record<string, { readonly subject: Subject; read
   members: { subject: 'group', doc: 'members of the group' },
   owners: { subject: 'group', doc: 'members that own a partition' },
   state: { subject: 'group', doc: 'state of the group, as Kafka names it' },
-  committed: { subject: 'group', doc: 'sum of the offsets that the group committed' },
   'commit-failures': { subject: 'group', doc: 'commits that were refused' },
   leader: { subject: 'partition', doc: 'the leader, or none' },
   'leader-epoch': { subject: 'partition', doc: 'the leader epoch' },
@@ -88,6 +91,7 @@ const WATCHED: readonly EventType[] = [
   'consumer.committed',
   'group.state',
   'group.offset',
+  'txn.ended',
 ]
 
 export class Measures {
@@ -269,6 +273,14 @@ export class Measures {
         let offsets = this.#committed.get(event.data.group)
         if (offsets === undefined) this.#committed.set(event.data.group, (offsets = new Map()))
         offsets.set(event.data.partition, event.data.offset)
+        break
+      }
+      case 'txn.ended': {
+        const { outcome } = event.data
+        if (outcome === 'committed') this.#add('transactions', event.node, 1)
+        else if (outcome === 'aborted') this.#add('aborted', event.node, 1)
+        else if (outcome === 'PRODUCER_FENCED' || outcome === 'INVALID_PRODUCER_EPOCH')
+          this.#add('fenced', event.node, 1)
         break
       }
       case 'node.down':

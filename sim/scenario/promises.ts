@@ -5,6 +5,7 @@
 import { partitionName } from '../kernel/names.js'
 import type { GroupPromises, Promises, TopicPromises } from '../oracle/oracle.js'
 import type { ClusterSpec, TopicSpec } from '../cluster/cluster-spec.js'
+import { nodesOfSpec } from './client-nodes.js'
 import type { Scenario } from './scenario.js'
 
 /** How many partitions a topic of the specification has. */
@@ -42,8 +43,21 @@ export function promisesOf(scenario: Scenario): Promises {
     const excuse = client.handsOff ? `commit: ${client.commit} with hands-off` : groups.get(client.group)?.excuse
     groups.set(client.group, { topics, ...(excuse !== undefined && { excuse }) })
   }
+  const readCommitted = new Set<string>()
+  let transactionTimeout = 0
+  for (const [name, client] of Object.entries(scenario.clients)) {
+    if (client.config['isolation.level'] === 'read_committed') {
+      for (const node of nodesOfSpec(name, client)) readCommitted.add(node)
+    }
+    if (client.kind === 'produce' && client.transaction !== undefined) {
+      const timeoutMs = Number(client.config['transaction.timeout.ms'] ?? 60_000)
+      transactionTimeout = Math.max(transactionTimeout, timeoutMs * 1_000)
+    }
+  }
   return {
     topics,
+    readCommitted,
+    transactionTimeout,
     groups,
     brokers: Array.from({ length: cluster.brokers }, (_, i) => `b${i + 1}`),
     controllers: Array.from({ length: cluster.controllers }, (_, i) => `c${i + 1}`),

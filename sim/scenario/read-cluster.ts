@@ -5,7 +5,6 @@
 import type { ClusterSpec, TopicSpec } from '../cluster/cluster-spec.js'
 import { checkServerConfig, checkTopicConfig } from '../cluster/cluster-config.js'
 import { CONSUMER_CONFIG, parseConsumerConfig } from '../client/consumer-config.js'
-import { GROUP_CONSUMER_CONFIG, parseGroupConsumerConfig } from '../client/group/group-config.js'
 import { PRODUCER_CONFIG, parseProducerConfig } from '../client/producer-config.js'
 import { nearest } from '../kernel/config-def.js'
 import { UsageError, type Problem } from '../kernel/errors.js'
@@ -150,14 +149,14 @@ function readGroup(
 ): ClientSpec {
   const topics = [client.consume].flat()
   for (const topic of topics) checkTopic(topic, [...path, 'consume'], surface, problems)
-  const given = settings(client, GROUP_KEYS, GROUP_CONSUMER_CONFIG, path, problems)
+  const given = settings(client, GROUP_KEYS, CONSUMER_CONFIG, path, problems)
   for (const name of ['group.id', 'group.instance.id', 'enable.auto.commit']) {
     if (name in given) problems.push({ path: [...path, name], message: `${name} comes from ${GROUP_WORDS[name]}` })
   }
   const config = { ...given, 'group.id': client.group, 'enable.auto.commit': client.commit === 'auto' }
   addAt(
     path,
-    problemsIn(() => parseGroupConsumerConfig(config)),
+    problemsIn(() => parseConsumerConfig(config)),
     problems,
     given,
   )
@@ -199,7 +198,17 @@ function readProducer(
     surface,
     problems,
   )
-  const config = settings(client, PRODUCER_KEYS, PRODUCER_CONFIG, path, problems)
+  const given = settings(client, PRODUCER_KEYS, PRODUCER_CONFIG, path, problems)
+  const { transaction } = client
+  const name = path[path.length - 1] as string
+  const config = transaction === undefined ? given : { 'transactional.id': name, ...given }
+  if (transaction === undefined && 'transactional.id' in given) {
+    problems.push({
+      path: [...path, 'transactional.id'],
+      message: 'transactional.id without transactions',
+      mend: 'say how records go into them: transaction: { records: 10 }',
+    })
+  }
   addAt(
     path,
     problemsIn(() => parseProducerConfig(config)),
@@ -223,6 +232,13 @@ function readProducer(
     config,
     ...(client.count !== undefined && { count: client.count }),
     ...(client.partition !== undefined && { partition: client.partition }),
+    ...(transaction !== undefined && {
+      transaction: {
+        records: transaction.records,
+        pause: transaction.pause,
+        ...(transaction['abort-every'] !== undefined && { abortEvery: transaction['abort-every'] }),
+      },
+    }),
   }
 }
 

@@ -43,6 +43,17 @@ export interface ProducerSpec extends ClientBase {
   readonly keys: number
   /** Size of each value. */
   readonly bytes: number
+  /** Records go in transactions; `transactional.id` is the client's name unless it is set. */
+  readonly transaction?: TransactionSpec
+}
+
+export interface TransactionSpec {
+  /** Records of one transaction. */
+  readonly records: number
+  /** Every so manieth transaction is aborted on purpose. */
+  readonly abortEvery?: number
+  /** The application thinks before it ends a transaction. */
+  readonly pause: Micros
 }
 
 export interface ConsumerSpec extends ClientBase {

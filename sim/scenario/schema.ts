@@ -45,6 +45,11 @@ const producer = z.looseObject({
   every: duration.default(10_000),
   keys: z.number().int().min(0).default(0),
   bytes: size.default(100),
+  transaction: strict({
+    records: count.default(10),
+    'abort-every': count.optional(),
+    pause: duration.default(0),
+  }).optional(),
   start: duration.default(0),
 })
 
@@ -67,7 +72,7 @@ const group = z.looseObject({
 })
 
 /** Keys of a client that are not Kafka settings. */
-export const PRODUCER_KEYS = ['produce', 'partition', 'count', 'every', 'keys', 'bytes', 'start']
+export const PRODUCER_KEYS = ['produce', 'partition', 'count', 'every', 'keys', 'bytes', 'transaction', 'start']
 export const CONSUMER_KEYS = ['consume', 'partitions', 'pause', 'start']
 export const GROUP_KEYS = ['consume', 'group', 'members', 'static', 'work', 'commit', 'hands-off', 'start']
 

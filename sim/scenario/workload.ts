@@ -16,10 +16,11 @@ import type { NodeName } from '../kernel/names.js'
 import { MICROS_PER_MS } from '../kernel/units.js'
 import type { WireMode } from '../wire/frame.js'
 import { GroupProgram } from './group-workload.js'
+import { TransactionProgram } from './transaction-workload.js'
 import type { ClientSpec, ConsumerSpec, ProducerSpec } from './scenario.js'
 
 /** What survives the application's process. */
-interface Memory {
+export interface Memory {
   next: number
 }
 
@@ -32,6 +33,10 @@ export function bootWorkload(
   wire: WireMode,
 ): Boot {
   const memory: Memory = { next: 0 }
+  if (spec.kind === 'produce' && spec.transaction !== undefined) {
+    const { transaction } = spec
+    return (env) => new TransactionProgram(env, name, spec, transaction, bootstrap, wire, memory)
+  }
   if (spec.kind === 'produce') return (env) => new ProducerProgram(env, name, spec, bootstrap, wire, memory)
   if (spec.kind === 'group') return (env) => new GroupProgram(env, name, spec, bootstrap, wire)
   return (env) => new ConsumerProgram(env, spec, bootstrap, partitions, wire)

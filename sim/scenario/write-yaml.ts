@@ -14,6 +14,7 @@ import type {
   MeasureExpectation,
   Scenario,
   Step,
+  TransactionSpec,
   Trigger,
 } from './scenario.js'
 
@@ -110,8 +111,17 @@ function plainClient(client: ClientSpec): Plain {
     every: formatDuration(client.every),
     ...(client.keys > 0 && { keys: client.keys }),
     bytes: client.bytes,
+    ...(client.transaction !== undefined && { transaction: plainTransaction(client.transaction) }),
     ...start,
     ...client.config,
+  }
+}
+
+function plainTransaction({ records, abortEvery, pause }: TransactionSpec): Plain {
+  return {
+    records,
+    ...(abortEvery !== undefined && { 'abort-every': abortEvery }),
+    ...(pause > 0 && { pause: formatDuration(pause) }),
   }
 }
 

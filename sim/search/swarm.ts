@@ -242,9 +242,23 @@ const GROUPS: Profile = {
   config: (random) => ({
     'offsets.topic.num.partitions': random.pick([1, 2, 5]),
     'group.initial.rebalance.delay.ms': random.pick([0, 500, 3_000]),
+    'transaction.state.log.num.partitions': random.pick([1, 3]),
   }),
   clients: (random) => {
     const all: Plain = {}
+    if (random.chance(0.6)) {
+      all['x1'] = {
+        produce: 'orders',
+        every: `${random.pick([5, 20])}ms`,
+        transaction: {
+          records: random.between(1, 20),
+          ...(random.chance(0.5) && { 'abort-every': random.between(2, 5) }),
+        },
+        'transaction.timeout.ms': 10_000,
+        ...TIMEOUTS[random.int(2)],
+      }
+      all['r9'] = { consume: 'orders', 'isolation.level': 'read_committed', 'auto.offset.reset': 'earliest' }
+    }
     for (let i = 1; i <= random.between(1, 2); i++) {
       const commit = random.pick(['auto', 'sync', 'async'])
       all[`g${i}`] = {

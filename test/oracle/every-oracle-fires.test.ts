@@ -15,6 +15,8 @@ const PROMISES: Promises = {
     ['orders', { partitions: 1, replicationFactor: 3, minInsyncReplicas: 2, uncleanLeaderElection: false }],
   ]),
   groups: new Map([['shop', { topics: ['orders'] }]]),
+  readCommitted: new Set(['r2']),
+  transactionTimeout: 1_000,
   brokers: ['b1', 'b2', 'b3'],
   controllers: ['c1', 'c2', 'c3'],
   settle: 1_000_000,
@@ -97,6 +99,18 @@ class Story {
       role,
       batch,
     })
+  }
+
+  /** The leader appends one record of an open transaction. */
+  transactional(offset: number): this {
+    const batch = { ...batchOf(offset, offset, 0), isTransactional: true }
+    const data = { partition: P, baseOffset: offset, lastOffset: offset, leaderEpoch: 0, crc: batch.crc, batch }
+    return this.emit('b1', 'log.append', { ...data, role: 'leader' as const })
+  }
+
+  later(micros: number): this {
+    this.now += micros
+    return this
   }
 
   everywhere(offset: number, number = offset): this {
@@ -223,6 +237,13 @@ const BROKEN: Readonly<Record<string, (story: Story) => Story>> = {
   'committed-offsets-hold': (story) => story.member('g1', 1).works('g1', 3).commits(2),
   'at-least-once': (story) => story.member('g1', 1).works('g1', 3, [1]),
   'groups-settle': (story) => story.member('g1', 1).groupState('PreparingRebalance'),
+  'read-committed': (story) =>
+    story
+      .emit('p1', 'txn.begin', { transactionalId: 'x', txn: 1 })
+      .ack(9)
+      .emit('r2', 'consume.polled', { partition: P, offsets: [3], ids: ['p1/9'], leaderEpochs: [0] })
+      .emit('p1', 'txn.ended', { transactionalId: 'x', txn: 1, outcome: 'aborted', certain: true }),
+  'transactions-end': (story) => story.transactional(3).later(60_000_000),
   recovers: (story) => story.decide(1, 0, 1, [1, 2]),
 }
 
