@@ -3,12 +3,14 @@
  *
  *   data              → ReplicaManager          Produce, Fetch, ListOffsets, OffsetForLeaderEpoch, DeleteRecords
  *   cluster           → metadata cache          Metadata, DescribeCluster, DescribeTopicPartitions, ApiVersions
+ *   permissions       → authorizer              DescribeAcls
  *   this broker       → its own state           DescribeConfigs, DescribeLogDirs
  *   coordinators      → metadata                FindCoordinator
  *   groups            → GroupCoordinator        JoinGroup, SyncGroup, Heartbeat, LeaveGroup, OffsetCommit, OffsetFetch, …
  *   transactions      → TransactionCoordinator  InitProducerId, AddPartitionsToTxn, EndTxn, WriteTxnMarkers, …
  *   everything that changes the cluster → the active controller, in an envelope
  *
+ * Whether the sender may do what it asks for is asked where it is answered (`ApiContext.auth`), or by the controller.
  * An API without a line (those of controllers and of raft) is refused by closing the connection, as Kafka's SocketServer does.
  */
 
@@ -50,6 +52,8 @@ export function brokerHandlers(context: ApiContext): ApiHandlers {
     UpdateFeatures: forward(context, 'UpdateFeatures'),
     UnregisterBroker: forward(context, 'UnregisterBroker'),
     DescribeQuorum: forward(context, 'DescribeQuorum'),
+    CreateAcls: forward(context, 'CreateAcls'),
+    DeleteAcls: forward(context, 'DeleteAcls'),
   }
   return handlers
 }

@@ -17,6 +17,7 @@ import {
   type Settings,
 } from '../kernel/config-def.js'
 import type { Problem } from '../kernel/errors.js'
+import { AUTHORIZER_SETTINGS } from '../kraft/metadata/authorizer-config.js'
 import { QUORUM_SETTINGS } from '../kraft/quorum-config.js'
 import { LOG_BROKER_SETTINGS } from '../log/log-config.js'
 import { isSettingWithoutEffect } from './broker-known-settings.js'
@@ -52,6 +53,7 @@ export const BROKER_SETTINGS = {
   ...REPLICATION_SETTINGS,
   ...GROUP_SETTINGS,
   ...TXN_SETTINGS,
+  ...AUTHORIZER_SETTINGS,
   ...SHELL_SETTINGS,
 } satisfies Settings
 

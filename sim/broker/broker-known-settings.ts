@@ -48,7 +48,7 @@ const NAMES: ReadonlySet<string> = new Set(
     // start, features and plugins
     `
       server.max.startup.time.ms unstable.api.versions.enable unstable.feature.versions.enable
-      authorizer.class.name super.users allow.everyone.if.no.acl.found config.providers
+      config.providers
       security.providers internal.metadata.log.segment.bytes internal.metadata.max.batch.size.in.bytes
       internal.metadata.max.fetch.size.in.bytes internal.metadata.delete.delay.millis
     `,

@@ -9,7 +9,9 @@ import type { Env } from '../kernel/env.js'
 import { assert } from '../kernel/errors.js'
 import { LONG_MAX, type Millis, type NodeId } from '../kernel/units.js'
 import { readMetaProperties } from '../kraft/format-storage.js'
+import { makeAuthorizer } from '../kraft/metadata/authorizer-config.js'
 import { KRAFT_FEATURE, SUPPORTED_FEATURES } from '../kraft/metadata/metadata-version.js'
+import { RequestAuthorizer } from '../kraft/metadata/request-authorizer.js'
 import type { Voter } from '../kraft/voter-set.js'
 import { LogManager, readCleanShutdownEpoch } from '../log/log-manager.js'
 import type { WireMode } from '../wire/frame.js'
@@ -54,6 +56,7 @@ const KRAFT_VERSION = SUPPORTED_FEATURES.get(KRAFT_FEATURE)?.max ?? 0
 export class BrokerParts {
   readonly incarnationId: string
   readonly config: BrokerDynamicConfig
+  readonly auth: RequestAuthorizer
   readonly raft: BrokerRaft
   readonly metadata: MetadataCache
   readonly publisher: BrokerMetadataPublisher
@@ -87,6 +90,7 @@ export class BrokerParts {
     this.#options = options
     this.incarnationId = env.random.fork('incarnation').uuid()
     this.config = new BrokerDynamicConfig(options.brokerId, parsed)
+    this.auth = new RequestAuthorizer(env, makeAuthorizer(this.config.current))
     this.metadata = new MetadataCache(env.random.fork('controller-id'))
     this.publisher = new BrokerMetadataPublisher(follower)
     this.raft = this.#makeRaft(storage.directoryId)
@@ -191,6 +195,7 @@ export class BrokerParts {
       metadata: () => this.metadata.image,
       topicConfig: (topic) => this.config.topicConfig(topic),
       ...(config['transaction.partition.verification.enable'] && { verifier: this.#verifier }),
+      ...(this.auth.isEnabled && { auth: this.auth }),
     })
   }
 
@@ -201,6 +206,7 @@ export class BrokerParts {
     return {
       env: this.#env,
       brokerId,
+      auth: this.auth,
       clusterId,
       config: this.config,
       metadata: this.metadata,

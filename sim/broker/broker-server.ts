@@ -97,7 +97,8 @@ export class BrokerServer implements Program, MetadataFollower, LifecycleListene
 
   setImage(image: MetadataImage): void {
     this.#parts.metadata.setImage(image)
-    const { config, logs } = this.#parts
+    const { config, logs, auth } = this.#parts
+    auth.authorizer?.setAcls(image.acls)
     if (config.apply(image)) logs.updateBrokerConfig(config.current)
   }
 

@@ -16,6 +16,7 @@
 import { DiskError, type Env } from '../kernel/env.js'
 import type { Epoch, NodeId, Offset } from '../kernel/units.js'
 import type { MetadataImage } from '../kraft/metadata/image.js'
+import type { RequestAuthorizer } from '../kraft/metadata/request-authorizer.js'
 import type { LocalPartition, LocalReplicaChanges, MetadataDelta } from '../kraft/metadata/metadata-delta.js'
 import type { LogConfig } from '../log/log-config.js'
 import type { LogManager } from '../log/log-manager.js'
@@ -46,6 +47,8 @@ export interface ReplicaManagerOptions {
   readonly topicConfig: (topic: string) => LogConfig
   /** Asks about transactions before their first append (KIP-890); without one they are believed. */
   readonly verifier?: TransactionVerifier
+  /** Says who may do what to topics; without one everybody may do everything. */
+  readonly auth?: RequestAuthorizer
 }
 
 export class ReplicaManager {
@@ -70,9 +73,10 @@ export class ReplicaManager {
     this.#registry = registry
     this.#fetchers = new FetcherManager(env, { brokerId, brokerEpoch, config, requests, metadata, onStorageError })
     const { verifier } = options
-    this.#produce = new ProduceHandler(env, { registry, metadata, onStorageError, ...(verifier && { verifier }) })
-    this.#fetch = new FetchHandler(env, { brokerId, config, registry, metadata, onStorageError })
-    this.#offsets = new OffsetsHandler(env, { registry, onStorageError })
+    const common = { registry, onStorageError, auth: options.auth }
+    this.#produce = new ProduceHandler(env, { ...common, metadata, ...(verifier && { verifier }) })
+    this.#fetch = new FetchHandler(env, { ...common, brokerId, config, metadata })
+    this.#offsets = new OffsetsHandler(env, common)
     const interval = config['replica.high.watermark.checkpoint.interval.ms']
     this.#highWatermarks = new HighWatermarkCheckpoint(env, interval, () => registry.online())
     this.#context = {

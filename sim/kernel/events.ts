@@ -241,7 +241,8 @@ export interface Events {
   }
 
   // ── authorisation (broker) ────────────────────────────────────────────────────────────────────────────────────────
-  'acl.denied': { principal: string; operation: string; resource: string; api: string }
+  /** A node refused `operation` (`read`) on `resource` (`topic orders`) to the principal whose request came from client `from`. */
+  'acl.denied': { principal: string; operation: string; resource: string; api: string; from: NodeName }
 
   // ── brokers (broker) ──────────────────────────────────────────────────────────────────────────────────────────────
   /** A broker's lifecycle, under Kafka's names of `BrokerState`; `brokerEpoch` is -1 before the first registration. */
@@ -457,7 +458,7 @@ export const HASHED_FIELDS: Hashed = {
   'txn.unloaded': ['partition'],
   'txn.state': ['transactionalId', 'producerId', 'producerEpoch', 'from', 'to', 'partitions', 'reason'],
   'txn.marker': ['partition', 'producerId', 'producerEpoch', 'coordinatorEpoch', 'committed', 'offset'],
-  'acl.denied': ['principal', 'operation', 'resource', 'api'],
+  'acl.denied': ['principal', 'operation', 'resource', 'api', 'from'],
   'broker.state': ['from', 'to', 'brokerEpoch', 'reason'],
   'quorum.state': ['from', 'to', 'epoch', 'leader', 'reason'],
   'quorum.vote': ['epoch', 'candidate', 'granted', 'preVote', 'reason'],

@@ -99,7 +99,8 @@ export function problemOfAcl(acl: Acl): string | undefined {
   if (patternType !== PatternType.LITERAL && patternType !== PatternType.PREFIXED) {
     return `pattern type ${patternType} cannot be given`
   }
-  if (!isKnown(AclOperation, operation) || operation === AclOperation.ANY) return `operation ${operation} cannot be given`
+  if (!isKnown(AclOperation, operation) || operation === AclOperation.ANY)
+    return `operation ${operation} cannot be given`
   if (permissionType !== AclPermission.DENY && permissionType !== AclPermission.ALLOW) {
     return `permission type ${permissionType} cannot be given`
   }
