@@ -74,30 +74,8 @@ export function groupHandlers(context: ApiContext): ApiHandlers {
     LeaveGroup: (request) => leaveGroup(context, request),
     OffsetCommit: (request) => offsetCommit(context, request),
     OffsetFetch: (request) => offsetFetch(context, request),
-    DescribeGroups: (request) => {
-      const { groups: asked, includeAuthorizedOperations } = request.body
-      const isPermitted = asked.map((groupId) => auth.onGroup(request, DESCRIBE, groupId))
-      const denied = asked
-        .filter((_, at) => !isPermitted[at])
-        .map((groupId) => describeError(groupId, Errors.GROUP_AUTHORIZATION_FAILED))
-      const described = asked
-        .filter((_, at) => isPermitted[at])
-        .map((groupId) => {
-          const answer = groups.read(groupId, (shard) => shard.describe(groupId))
-          const group = 'response' in answer ? answer.response : describeError(groupId, answer.error)
-          if (!includeAuthorizedOperations || group.errorCode !== Errors.NONE) return group
-          return { ...group, authorizedOperations: auth.operations(request, ResourceType.GROUP, groupId) }
-        })
-      request.respond({ throttleTimeMs: 0, groups: [...denied, ...described] })
-    },
-    ListGroups: (request) => {
-      const { statesFilter, typesFilter } = request.body
-      const { shards, error } = groups.shards()
-      const listed = shards.flatMap((shard) => shard.list(statesFilter, typesFilter))
-      const seesAll = auth.onCluster(request, DESCRIBE, 'quietly')
-      const visible = listed.filter(({ groupId }) => seesAll || auth.onGroup(request, DESCRIBE, groupId, 'quietly'))
-      request.respond({ throttleTimeMs: 0, errorCode: error, groups: visible })
-    },
+    DescribeGroups: (request) => describeGroups(context, request),
+    ListGroups: (request) => listGroups(context, request),
     DeleteGroups: (request) => deleteGroups(context, request),
     OffsetDelete: (request) => offsetDelete(context, request),
   }
@@ -303,6 +281,32 @@ function describeError(groupId: string, errorCode: ErrorCode): Apis['DescribeGro
     members: [],
     authorizedOperations: -2147483648,
   }
+}
+
+function describeGroups({ groups, auth }: ApiContext, request: IncomingRequestOf<'DescribeGroups'>): void {
+  const { groups: asked, includeAuthorizedOperations } = request.body
+  const isPermitted = asked.map((groupId) => auth.onGroup(request, DESCRIBE, groupId))
+  const denied = asked
+    .filter((_, at) => !isPermitted[at])
+    .map((groupId) => describeError(groupId, Errors.GROUP_AUTHORIZATION_FAILED))
+  const described = asked
+    .filter((_, at) => isPermitted[at])
+    .map((groupId) => {
+      const answer = groups.read(groupId, (shard) => shard.describe(groupId))
+      const group = 'response' in answer ? answer.response : describeError(groupId, answer.error)
+      if (!includeAuthorizedOperations || group.errorCode !== Errors.NONE) return group
+      return { ...group, authorizedOperations: auth.operations(request, ResourceType.GROUP, groupId) }
+    })
+  request.respond({ throttleTimeMs: 0, groups: [...denied, ...described] })
+}
+
+function listGroups({ groups, auth }: ApiContext, request: IncomingRequestOf<'ListGroups'>): void {
+  const { statesFilter, typesFilter } = request.body
+  const { shards, error } = groups.shards()
+  const listed = shards.flatMap((shard) => shard.list(statesFilter, typesFilter))
+  const seesAll = auth.onCluster(request, DESCRIBE, 'quietly')
+  const visible = listed.filter(({ groupId }) => seesAll || auth.onGroup(request, DESCRIBE, groupId, 'quietly'))
+  request.respond({ throttleTimeMs: 0, errorCode: error, groups: visible })
 }
 
 function deleteGroups({ groups, auth }: ApiContext, request: IncomingRequestOf<'DeleteGroups'>): void {

@@ -211,10 +211,8 @@ function resultOf(
 function addOffsets(context: ApiContext, request: IncomingRequestOf<'AddOffsetsToTxn'>): void {
   const { transactionalId, groupId } = request.body
   const answer = once((error: ErrorCode) => request.respond({ throttleTimeMs: 0, errorCode: coordinatorError(error) }))
-  if (!context.auth.onTransactionalId(request, WRITE, transactionalId)) {
-    return answer(Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
-  }
-  if (!context.auth.onGroup(request, READ, groupId)) return answer(Errors.GROUP_AUTHORIZATION_FAILED)
+  const denied = transactionInGroupError(context.auth, request, transactionalId, groupId)
+  if (denied !== Errors.NONE) return answer(denied)
   // Before the topic exists its partitions are counted by the setting.
   const index =
     context.groups.partitionOf(groupId) ??
@@ -253,23 +251,12 @@ function txnOffsetCommit(context: ApiContext, request: IncomingRequestOf<'TxnOff
   const { groupId, transactionalId, producerId, producerEpoch, topics } = body
   const image = context.metadata.image
   const answer = once((errors: (topic: string, index: number) => ErrorCode) =>
-    request.respond({
-      throttleTimeMs: 0,
-      topics: topics.map(({ name, partitions }) => ({
-        name,
-        partitions: partitions.map(({ partitionIndex }) => ({
-          partitionIndex,
-          errorCode: errors(name, partitionIndex),
-        })),
-      })),
-    }),
+    request.respond(txnOffsetCommitResponse(topics, errors)),
   )
   const all = (error: ErrorCode): void => answer(() => coordinatorError(error))
   const { auth } = context
-  if (!auth.onTransactionalId(request, WRITE, transactionalId)) {
-    return all(Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
-  }
-  if (!auth.onGroup(request, READ, groupId)) return all(Errors.GROUP_AUTHORIZATION_FAILED)
+  const denied = transactionInGroupError(auth, request, transactionalId, groupId)
+  if (denied !== Errors.NONE) return all(denied)
   const permitted = auth.topics(
     request,
     READ,
@@ -325,6 +312,30 @@ function txnOffsetCommit(context: ApiContext, request: IncomingRequestOf<'TxnOff
     if (error === Errors.NONE) commit(started)
     else all(error)
   })
+}
+
+/** What a producer needs to commit a group's offsets in its transaction. */
+function transactionInGroupError(
+  auth: RequestAuthorizer,
+  request: Requester,
+  transactionalId: string,
+  groupId: string,
+): ErrorCode {
+  if (!auth.onTransactionalId(request, WRITE, transactionalId)) return Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+  return auth.onGroup(request, READ, groupId) ? Errors.NONE : Errors.GROUP_AUTHORIZATION_FAILED
+}
+
+function txnOffsetCommitResponse(
+  topics: Apis['TxnOffsetCommit']['request']['topics'],
+  errors: (topic: string, index: number) => ErrorCode,
+): Apis['TxnOffsetCommit']['response'] {
+  return {
+    throttleTimeMs: 0,
+    topics: topics.map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: errors(name, partitionIndex) })),
+    })),
+  }
 }
 
 // ── markers ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -62,7 +62,9 @@ function withConditions(doc: string, conditions: readonly string[]): string {
 
 function measureForm(name: string, subject: string): string {
   if (subject === 'none') return name
-  return subject === 'producer' || subject === 'consumer' ? `${subject}.${name}` : `${name}(${subject})`
+  return subject === 'producer' || subject === 'consumer' || subject === 'client'
+    ? `${subject}.${name}`
+    : `${name}(${subject})`
 }
 
 function table(words: readonly Word[], json: boolean): void {

@@ -73,6 +73,18 @@ export const PATTERNS: Readonly<Record<string, Pattern>> = {
       isRecord(event.data.id, client, seq) &&
       (error === undefined || event.data.error === error),
   },
+  denied: {
+    doc: 'a broker or controller refused something to the client',
+    subject: 'client',
+    conditions: ['operation', 'resource', 'api'],
+    watches: ['acl.denied'],
+    matches: (event, client, { operation, resource, api }) =>
+      event.type === 'acl.denied' &&
+      event.data.from === client &&
+      (operation === undefined || event.data.operation === operation) &&
+      (resource === undefined || event.data.resource === resource) &&
+      (api === undefined || event.data.api === api),
+  },
   read: {
     doc: 'the client read records; with offset, one at or after it',
     subject: 'client',

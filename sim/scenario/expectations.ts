@@ -148,6 +148,7 @@ function checkMeasure(text: string, { surface, names }: Context): { message: str
   const clients = Object.entries(surface.clients)
   const candidates = {
     none: [''],
+    client: clients.map(([client]) => client),
     producer: clients.filter(([, client]) => 'produce' in client).map(([client]) => client),
     consumer: clients.filter(([, client]) => 'consume' in client).map(([client]) => client),
     group: clients.filter(([, client]) => 'group' in client).map(([client]) => client),

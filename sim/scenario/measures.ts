@@ -13,7 +13,7 @@ import { MICROS_PER_MS, type Micros } from '../kernel/units.js'
 import type { OracleReport } from '../oracle/oracle.js'
 import type { MeasureValue } from './scenario.js'
 
-type Subject = 'none' | 'producer' | 'consumer' | 'group' | 'partition' | 'node'
+type Subject = 'none' | 'client' | 'producer' | 'consumer' | 'group' | 'partition' | 'node'
 
 /** Every measure: what it is about and what it says. Client measures are written `p1.acked`, others `isr(orders-0)`. */
 export const MEASURES: Readonly<Record<string, { readonly subject: Subject; readonly doc: string }>> = {
@@ -34,6 +34,7 @@ export const MEASURES: Readonly<Record<string, { readonly subject: Subject; read
   owners: { subject: 'group', doc: 'members that own a partition' },
   state: { subject: 'group', doc: 'state of the group, as Kafka names it' },
   'commit-failures': { subject: 'group', doc: 'commits that were refused' },
+  denied: { subject: 'client', doc: 'times that something was refused to the client for want of permission' },
   leader: { subject: 'partition', doc: 'the leader, or none' },
   'leader-epoch': { subject: 'partition', doc: 'the leader epoch' },
   isr: { subject: 'partition', doc: 'the in-sync replicas' },
@@ -92,6 +93,7 @@ const WATCHED: readonly EventType[] = [
   'group.state',
   'group.offset',
   'txn.ended',
+  'acl.denied',
 ]
 
 export class Measures {
@@ -218,6 +220,9 @@ export class Measures {
         break
       case 'node.start':
         this.#add('starts', event.node, 1)
+        break
+      case 'acl.denied':
+        this.#add('denied', this.#clientOf(event.data.from), 1)
         break
       case 'fault.skipped':
         this.#add('skipped-steps', '', 1)

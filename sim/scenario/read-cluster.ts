@@ -2,12 +2,15 @@
  * The cluster and the clients of a scenario, checked: topologies that cannot be, and settings that Kafka does not know.
  */
 
+import { parseAcl } from '../cluster/acl-text.js'
 import type { ClusterSpec, TopicSpec } from '../cluster/cluster-spec.js'
 import { checkServerConfig, checkTopicConfig } from '../cluster/cluster-config.js'
 import { CONSUMER_CONFIG, parseConsumerConfig } from '../client/consumer-config.js'
 import { PRODUCER_CONFIG, parseProducerConfig } from '../client/producer-config.js'
+import { ACL_OPERATIONS } from '../faults/acl-operations.js'
 import { nearest } from '../kernel/config-def.js'
 import { UsageError, type Problem } from '../kernel/errors.js'
+import { STANDARD_AUTHORIZER } from '../kraft/metadata/authorizer-config.js'
 import type { ClientSpec } from './scenario.js'
 import { CONSUMER_KEYS, GROUP_KEYS, PRODUCER_KEYS, type ScenarioSurface } from './schema.js'
 import type { ScenarioProblem } from './strict.js'
@@ -35,6 +38,7 @@ export function readCluster(surface: ScenarioSurface, problems: ScenarioProblem[
   if (from !== undefined && to !== undefined && from > to) {
     problems.push({ path: ['cluster', 'network', 'latency'], message: 'the range ends before it begins' })
   }
+  readAcls(surface, problems)
   return {
     mode: 'kraft',
     brokers: cluster.brokers,
@@ -48,7 +52,27 @@ export function readCluster(surface: ScenarioSurface, problems: ScenarioProblem[
       ...(from !== undefined && to !== undefined && { latency: { from, to } }),
       ...(cluster.network.bandwidth !== undefined && { bandwidth: cluster.network.bandwidth }),
     },
+    ...(cluster.acls.length > 0 && { acls: cluster.acls }),
   }
+}
+
+function readAcls({ cluster, steps }: ScenarioSurface, problems: ScenarioProblem[]): void {
+  cluster.acls.forEach((text, index) => {
+    const parsed = parseAcl(text)
+    if ('bindings' in parsed) return
+    const { wrong, mend } = parsed
+    problems.push({ path: ['cluster', 'acls', index], message: wrong, ...(mend !== undefined && { mend }) })
+  })
+  if ((cluster.config['authorizer.class.name'] ?? '') !== '') return
+  const mend = `add authorizer.class.name: ${STANDARD_AUTHORIZER} to cluster.config`
+  if (cluster.acls.length > 0) {
+    problems.push({ path: ['cluster', 'acls'], message: 'ACLs need an authorizer', mend, atKey: true })
+  }
+  steps.forEach((step, index) => {
+    const kind = Object.keys(ACL_OPERATIONS).find((name) => name in step)
+    if (kind === undefined) return
+    problems.push({ path: ['steps', index, kind], message: 'ACLs need an authorizer', mend, atKey: true })
+  })
 }
 
 function readTopic(
@@ -174,6 +198,7 @@ function readGroup(
     handsOff: client['hands-off'],
     start: client.start,
     config: given,
+    ...principalKey(client),
   }
 }
 
@@ -230,6 +255,7 @@ function readProducer(
     bytes: client.bytes,
     start: client.start,
     config,
+    ...principalKey(client),
     ...(client.count !== undefined && { count: client.count }),
     ...(client.partition !== undefined && { partition: client.partition }),
     ...(transaction !== undefined && {
@@ -263,8 +289,13 @@ function readConsumer(
     pause: client.pause,
     start: client.start,
     config,
+    ...principalKey(client),
     ...(client.partitions !== undefined && { partitions: client.partitions }),
   }
+}
+
+function principalKey({ principal }: { readonly principal?: string | undefined }): { readonly principal?: string } {
+  return principal === undefined ? {} : { principal }
 }
 
 /** The Kafka settings among a client's keys. */

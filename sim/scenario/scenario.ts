@@ -27,6 +27,8 @@ export type ClientSpec = ProducerSpec | ConsumerSpec | GroupSpec
 interface ClientBase {
   /** When the client starts. */
   readonly start: Micros
+  /** Who the client is to the cluster: `alice` for `User:alice`; ANONYMOUS when missing. */
+  readonly principal?: string
   /** Client settings under Kafka's names (`linger.ms`, `enable.idempotence`, …). */
   readonly config: RawConfig
 }

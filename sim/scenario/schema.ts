@@ -36,7 +36,10 @@ const cluster = strict({
     latency: z.union([duration, z.array(duration).length(2)]).optional(),
     bandwidth: size.optional(),
   }).default({}),
+  acls: z.array(z.string()).default([]),
 })
+
+const principal = z.string().min(1).optional()
 
 const producer = z.looseObject({
   produce: z.string(),
@@ -51,6 +54,7 @@ const producer = z.looseObject({
     pause: duration.default(0),
   }).optional(),
   start: duration.default(0),
+  principal,
 })
 
 const consumer = z.looseObject({
@@ -58,6 +62,7 @@ const consumer = z.looseObject({
   partitions: z.array(z.number().int().min(0)).min(1).optional(),
   pause: duration.default(0),
   start: duration.default(0),
+  principal,
 })
 
 const group = z.looseObject({
@@ -69,12 +74,23 @@ const group = z.looseObject({
   commit: z.enum(['auto', 'sync', 'async', 'none']).default('auto'),
   'hands-off': z.boolean().default(false),
   start: duration.default(0),
+  principal,
 })
 
 /** Keys of a client that are not Kafka settings. */
-export const PRODUCER_KEYS = ['produce', 'partition', 'count', 'every', 'keys', 'bytes', 'transaction', 'start']
-export const CONSUMER_KEYS = ['consume', 'partitions', 'pause', 'start']
-export const GROUP_KEYS = ['consume', 'group', 'members', 'static', 'work', 'commit', 'hands-off', 'start']
+export const PRODUCER_KEYS = [
+  'produce',
+  'partition',
+  'count',
+  'every',
+  'keys',
+  'bytes',
+  'transaction',
+  'start',
+  'principal',
+]
+export const CONSUMER_KEYS = ['consume', 'partitions', 'pause', 'start', 'principal']
+export const GROUP_KEYS = ['consume', 'group', 'members', 'static', 'work', 'commit', 'hands-off', 'start', 'principal']
 
 const client = z.union([producer, group, consumer], {
   error: 'expected a client: { produce: TOPIC, … }, { consume: TOPIC, … } or { consume: TOPIC, group: GROUP, … }',

@@ -68,6 +68,7 @@ function plainCluster(cluster: ClusterSpec): Plain {
       ...(latency && { latency }),
       ...(network.bandwidth !== undefined && { bandwidth: network.bandwidth }),
     }),
+    ...(cluster.acls !== undefined && { acls: cluster.acls }),
   }
 }
 
@@ -81,7 +82,10 @@ function plainTopic(topic: TopicSpec): Plain {
 }
 
 function plainClient(client: ClientSpec): Plain {
-  const start = client.start > 0 ? { start: formatDuration(client.start) } : {}
+  const start = {
+    ...(client.start > 0 && { start: formatDuration(client.start) }),
+    ...(client.principal !== undefined && { principal: client.principal }),
+  }
   if (client.kind === 'group') {
     return {
       consume: client.topics.length === 1 ? client.topics[0] : client.topics,
