@@ -103,6 +103,12 @@ function describeRest(event: TraceEvent): string {
       return `read ${event.data.partition}@${range(event.data.offsets[0] ?? 0, event.data.offsets.at(-1) ?? 0)}`
     case 'consume.position':
       return `position of ${event.data.partition}: ${event.data.from} → ${event.data.to} (${event.data.reason})`
+    case 'consume.failed':
+      return `${event.data.partition === '' ? 'poll' : `read of ${event.data.partition}`}: ${event.data.error}`
+    case 'acl.denied': {
+      const { principal, from, operation, resource, api } = event.data
+      return `refuses ${operation} on ${resource} to ${principal} on ${from} (${api})`
+    }
     case 'admin.completed':
       return `${event.data.operation}: ${event.data.outcome}`
     case 'request.failed':

@@ -154,6 +154,10 @@ function weightOf(event: TraceEvent, partitions: readonly string[]): number {
       return 40
     case 'hw.set':
       return 0
+    case 'acl.denied':
+      return 24
+    case 'consume.failed':
+      return event.data.error.endsWith('AUTHORIZATION_FAILED') ? 44 : 0
     case 'produce.failed':
       return 25
     case 'consume.position':

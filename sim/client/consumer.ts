@@ -19,6 +19,7 @@ import { assert, UsageError } from '../kernel/errors.js'
 import type { RecordId } from '../kernel/events.js'
 import { parsePartition, partitionName, type NodeName } from '../kernel/names.js'
 import type { Epoch, Millis, Offset } from '../kernel/units.js'
+import { errorName, Errors } from '../wire/errors.js'
 import type { WireMode } from '../wire/frame.js'
 import { ClientMetadata } from './client-metadata.js'
 import { ClusterClient } from './cluster-client.js'
@@ -343,6 +344,8 @@ export class Consumer {
   #step(): void {
     const poll = this.#poll
     if (poll === undefined || this.#state !== 'open') return
+    const refusal = this.#metadata.takeError()
+    if (refusal !== Errors.NONE) return this.#finish(poll, [], { partition: '', error: errorName(refusal) })
     if (poll.isFetching) {
       if (this.#collect(poll)) return
       if (poll.deadline.isOver) return this.#finish(poll, [], undefined)

@@ -7,7 +7,7 @@
  *     commit: none     never
  *
  * With `hands-off` the application gives the records to a worker of its own and polls on at once: what is committed then may never be
- * worked on. A worker's queue dies with the process. What cannot go on (a fenced member) is begun anew after a second, as a supervisor would.
+ * worked on. A worker's queue dies with the process. Told that it may not read a topic, it polls again a second later. What cannot go on (a fenced member) is begun anew after a second, as a supervisor would.
  */
 
 import type { ConsumedRecord } from '../client/completed-fetch.js'
@@ -23,6 +23,7 @@ import type { GroupSpec } from './scenario.js'
 /** How long a poll waits for records before it is done with none. */
 const POLL_TIMEOUT_MS = 1_000
 const RESTART_DELAY_MS = 1_000
+const DENIED_DELAY_MS = 1_000
 
 export class GroupProgram implements Program {
   readonly #env: Env
@@ -70,6 +71,10 @@ export class GroupProgram implements Program {
     const consumer = this.#consumer
     consumer.poll(({ records, error }) => {
       if (this.#stopping) return
+      if (error?.error === 'TOPIC_AUTHORIZATION_FAILED') {
+        this.#env.after(DENIED_DELAY_MS, () => this.#poll())
+        return
+      }
       if (error !== undefined && error.partition === '') {
         consumer.close(() => this.#env.after(RESTART_DELAY_MS, () => this.#restart()))
         return

@@ -2,7 +2,7 @@
  * The applications of a scenario: programs that produce and consume, each on a node of its own.
  *
  * A producer hands over one record every `every`, whatever became of the ones before. A consumer polls without end and takes `pause` for
- * what a poll returned. What an application must remember over a crash of its own process (the number of the next
+ * what a poll returned; told that it may not read a topic, it tries again a second later. What an application must remember over a crash of its own process (the number of the next
  * record) is kept outside it, as a database would.
  */
 
@@ -103,6 +103,7 @@ function ignore(): void {}
 
 /** How long a poll waits for records before it is done with none. */
 const POLL_TIMEOUT_MS = 1_000
+const DENIED_DELAY_MS = 1_000
 
 class ConsumerProgram implements Program {
   readonly #env: Env
@@ -126,9 +127,11 @@ class ConsumerProgram implements Program {
 
   #poll(): void {
     if (this.#stopping) return
-    this.#consumer.poll(() => {
-      if (this.#spec.pause === 0) this.#poll()
-      else this.#env.after(this.#spec.pause / MICROS_PER_MS, () => this.#poll())
+    this.#consumer.poll(({ error }) => {
+      const isDenied = error?.error === 'TOPIC_AUTHORIZATION_FAILED'
+      const pauseMs = isDenied ? DENIED_DELAY_MS : this.#spec.pause / MICROS_PER_MS
+      if (pauseMs === 0) this.#poll()
+      else this.#env.after(pauseMs, () => this.#poll())
     }, POLL_TIMEOUT_MS)
   }
 }
