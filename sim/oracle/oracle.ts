@@ -19,6 +19,8 @@ export interface Promises {
   readonly readCommitted?: ReadonlySet<string>
   /** The longest that a transaction of the scenario may stay open. */
   readonly transactionTimeout?: Micros
+  /** Who may do what is decided by an authorizer, the same on every node. */
+  readonly access?: AccessPromises
   /** Brokers and controllers by name, in order. */
   readonly brokers: readonly string[]
   readonly controllers: readonly string[]
@@ -31,6 +33,14 @@ export interface TopicPromises {
   readonly replicationFactor: number
   readonly minInsyncReplicas: number
   readonly uncleanLeaderElection: boolean
+}
+
+export interface AccessPromises {
+  /** Client node → `User:alice`. */
+  readonly principals: ReadonlyMap<string, string>
+  readonly superUsers: ReadonlySet<string>
+  /** `allow.everyone.if.no.acl.found`. */
+  readonly everyoneWhereNone: boolean
 }
 
 export interface GroupPromises {

@@ -9,6 +9,7 @@ import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
 import { parsePartition } from '../kernel/names.js'
 import type { Trace } from '../kernel/trace.js'
 import { AckedRecords } from './acked-records.js'
+import { Authorisation } from './authorisation.js'
 import { CommittedLog } from './committed-log.js'
 import { ELECTION_EVENTS, Elections } from './elections.js'
 import { Groups } from './groups.js'
@@ -46,6 +47,7 @@ export const ORACLE_NAMES: readonly string[] = [
   'groups-settle',
   'read-committed',
   'transactions-end',
+  'access-as-granted',
   'recovers',
 ]
 
@@ -90,6 +92,7 @@ export class Oracles {
       this.#reads,
       groups,
       transactions,
+      new Authorisation(promises.access),
       this.#recovers,
     ]
     // What a log held before it is opened counts for promises.

@@ -2,8 +2,12 @@
  * What a scenario's configuration promises, for the oracles: worked out from the specification alone.
  */
 
+import { ANONYMOUS } from '../kernel/env.js'
 import { partitionName } from '../kernel/names.js'
-import type { GroupPromises, Promises, TopicPromises } from '../oracle/oracle.js'
+import { AUTHORIZER_SETTINGS } from '../kraft/metadata/authorizer-config.js'
+import type { AccessPromises, GroupPromises, Promises, TopicPromises } from '../oracle/oracle.js'
+import { principalOf } from '../cluster/acl-text.js'
+import { CLUSTER_PRINCIPAL } from '../cluster/cluster.js'
 import type { ClusterSpec, TopicSpec } from '../cluster/cluster-spec.js'
 import { nodesOfSpec } from './client-nodes.js'
 import type { Scenario } from './scenario.js'
@@ -54,6 +58,7 @@ export function promisesOf(scenario: Scenario): Promises {
       transactionTimeout = Math.max(transactionTimeout, timeoutMs * 1_000)
     }
   }
+  const access = accessOf(scenario)
   return {
     topics,
     readCommitted,
@@ -62,7 +67,35 @@ export function promisesOf(scenario: Scenario): Promises {
     brokers: Array.from({ length: cluster.brokers }, (_, i) => `b${i + 1}`),
     controllers: Array.from({ length: cluster.controllers }, (_, i) => `c${i + 1}`),
     settle: scenario.run.settle,
+    ...(access !== undefined && { access }),
   }
+}
+
+/** Undefined without an authorizer, and where nodes are set differently. */
+function accessOf({ cluster, clients, steps }: Scenario): AccessPromises | undefined {
+  if ((cluster.config['authorizer.class.name'] ?? '') === '') return undefined
+  const changed = [...Object.values(cluster.nodes), ...steps.map(({ argument }) => argument)]
+  if (changed.some(setsAuthorizer)) return undefined
+  const principals = Object.entries(clients).flatMap(([name, client]) =>
+    nodesOfSpec(name, client).map((node): [string, string] => [
+      node,
+      client.principal === undefined ? ANONYMOUS : principalOf(client.principal),
+    ]),
+  )
+  const superUsers = String(cluster.config['super.users'] ?? '')
+    .split(';')
+    .map((name) => name.trim())
+  return {
+    principals: new Map(principals),
+    superUsers: new Set([CLUSTER_PRINCIPAL, ...superUsers]),
+    everyoneWhereNone: isTrue(cluster.config['allow.everyone.if.no.acl.found']),
+  }
+}
+
+/** Settings of a node, or a step that sets some, with one of the authorizer's among them. */
+function setsAuthorizer(settings: unknown): boolean {
+  const text = JSON.stringify(settings) ?? ''
+  return Object.keys(AUTHORIZER_SETTINGS).some((name) => text.includes(`"${name}"`))
 }
 
 function setting(name: string, topic: TopicSpec, cluster: ClusterSpec): unknown {
