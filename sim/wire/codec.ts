@@ -447,13 +447,18 @@ function isDefault(field: Field, v: string): string {
   return field.nullable === undefined ? `(${inner})` : `(${v} !== null && ${inner})`
 }
 
+/** What AddPartitionsToTxn says of partitions has a name of its own. */
+const ERROR_FIELDS: readonly string[] = ['errorCode', 'partitionErrorCode']
+
 function compileFirstError<T>(struct: Struct): (message: T) => number {
   const functions: string[] = []
   let structs = 0
   const generate = (each: Struct): number | undefined => {
     const lines: string[] = []
     for (const field of each.fields) {
-      if (field.name === 'errorCode' && field.type === 'int16') lines.push('if (o.errorCode !== 0) return o.errorCode')
+      if (ERROR_FIELDS.includes(field.name) && field.type === 'int16') {
+        lines.push(`if (o.${field.name} !== 0) return o.${field.name}`)
+      }
       const inner = field.struct === undefined ? undefined : generate(field.struct)
       if (inner === undefined) continue
       const v = `o.${field.name}`
