@@ -8,6 +8,7 @@ import { parseAcl, parseRevocation } from '../../sim/cluster/acl-text.js'
 import { Cluster, CLUSTER_PRINCIPAL } from '../../sim/cluster/cluster.js'
 import type { RawConfig } from '../../sim/cluster/cluster-spec.js'
 import { Engine } from '../../sim/kernel/engine.js'
+import type { Env } from '../../sim/kernel/env.js'
 import type { EventOf } from '../../sim/kernel/events.js'
 import type { NodeName } from '../../sim/kernel/names.js'
 import { millis } from '../../sim/kernel/units.js'
@@ -92,6 +93,19 @@ export class AuthorizerLab {
       while (found() < 0) this.run(50)
     }
     this.run(500)
+  }
+
+  /** A node of its own for a program that `make` makes; it starts at once. */
+  client<T>(name: NodeName, principal: string, make: (env: Env) => T): T {
+    let made: T | undefined
+    const boot = (env: Env) => {
+      made = make(env)
+      return { stop: (done: () => void) => done() }
+    }
+    this.cluster.addClient(name, boot, principal)
+    this.cluster.start(name)
+    if (made === undefined) throw new Error(`${name} did not start`)
+    return made
   }
 
   run(ms: number): void {
