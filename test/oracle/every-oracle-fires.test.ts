@@ -20,6 +20,15 @@ const PROMISES: Promises = {
   brokers: ['b1', 'b2', 'b3'],
   controllers: ['c1', 'c2', 'c3'],
   settle: 1_000_000,
+  access: {
+    principals: new Map([
+      ['w1', 'User:alice'],
+      ['w2', 'User:bob'],
+      ['w3', 'User:root'],
+    ]),
+    superUsers: new Set(['User:root']),
+    everyoneWhereNone: false,
+  },
 }
 
 /** A little language for traces: one method for each thing that happens. */
@@ -168,6 +177,53 @@ class Story {
     return this.emit(node, 'metadata.replay', { baseOffset, lastOffset: baseOffset, epoch: 1, digest, records: [] })
   }
 
+  #metadata = -1
+  #exchanges = 0
+
+  /** An ACL of id `id` reaches every broker, or those named: an entry, or undefined to remove it. */
+  acl(id: string, entry: Partial<AclEntry> | undefined, nodes: readonly string[] = ['b1', 'b2', 'b3']): this {
+    const record =
+      entry === undefined
+        ? { type: 'RemoveAccessControlEntryRecord', id }
+        : { type: 'AccessControlEntryRecord', id, ...ALICE_READS, ...entry }
+    const offset = ++this.#metadata
+    for (const node of nodes) this.aclsReach(node, offset, [record])
+    return this
+  }
+
+  aclsReach(node: string, offset: number, records: readonly unknown[] = []): this {
+    return this.emit(node, 'metadata.replay', { baseOffset: offset, lastOffset: offset, epoch: 1, digest: 0, records })
+  }
+
+  /** A request comes to b1; the number of the exchange. */
+  receives(from: string, api: string, body: unknown): number {
+    const id = ++this.#exchanges
+    this.emit('b1', 'request.receive', { id, api, version: 1, from, correlation: id, body })
+    return id
+  }
+
+  answers(id: number, to: string): this {
+    return this.emit('b1', 'response.send', { id, api: 'Fetch', to, correlation: id, error: '', body: {} })
+  }
+
+  serves(to: string): this {
+    const data = { partition: P, to, from: 0, upTo: 3, bound: 3, isolation: 'uncommitted' as const, leaderEpoch: 0 }
+    return this.emit('b1', 'fetch.served', data)
+  }
+
+  /** A batch with record `number` comes to b1. */
+  produces(from: string, number: number): this {
+    const records = [{ crc: crcOf(number), isTransactional: false }]
+    const topicData = [{ name: 'orders', topicId: '', partitionData: [{ index: 0, records }] }]
+    this.receives(from, 'Produce', { transactionalId: null, topicData })
+    return this
+  }
+
+  denied(from: string, operation: string, resource: string): this {
+    const principal = PROMISES.access?.principals.get(from) ?? ''
+    return this.emit('b1', 'acl.denied', { principal, operation, resource, api: 'Fetch', from })
+  }
+
   report(name: string, lastFaultEnd = 0): OracleReport {
     const time = Math.max(this.now, 5_000_000)
     const reports = this.oracles.finish({ time, lastSequence: this.trace.sequence, lastFaultEnd })
@@ -175,6 +231,33 @@ class Story {
     if (found === undefined) throw new Error(`no report of ${name}`)
     return found
   }
+}
+
+interface AclEntry {
+  readonly resourceType: number
+  readonly resourceName: string
+  readonly patternType: number
+  readonly principal: string
+  readonly host: string
+  readonly operation: number
+  readonly permissionType: number
+}
+
+const ALLOW = 3
+const DENY = 2
+const READ = 3
+const WRITE = 4
+const ALL = 2
+const PREFIXED = 4
+
+const ALICE_READS: AclEntry = {
+  resourceType: 2,
+  resourceName: 'orders',
+  patternType: 3,
+  principal: 'User:alice',
+  host: '*',
+  operation: READ,
+  permissionType: ALLOW,
 }
 
 const crcOf = (number: number): number => 1_000 + number
@@ -244,6 +327,10 @@ const BROKEN: Readonly<Record<string, (story: Story) => Story>> = {
       .emit('r2', 'consume.polled', { partition: P, offsets: [3], ids: ['p1/9'], leaderEpochs: [0] })
       .emit('p1', 'txn.ended', { transactionalId: 'x', txn: 1, outcome: 'aborted', certain: true }),
   'transactions-end': (story) => story.transactional(3).later(60_000_000),
+  'access-as-granted': (story) => {
+    story.acl('a', {}).receives('w2', 'Fetch', {})
+    return story.serves('w2')
+  },
   recovers: (story) => story.decide(1, 0, 1, [1, 2]),
 }
 
@@ -299,6 +386,123 @@ describe('a group', () => {
     const story = new Story().written().member('g1', 1).works('g1', 3)
     story.emit('g1', 'consume.position', { partition: P, from: 3, to: 1, reason: 'seek' }).commits(2)
     expect(story.report('committed-offsets-hold').verdict).toBe('pass')
+  })
+})
+
+describe('access', () => {
+  const verdict = (story: Story) => story.report('access-as-granted').verdict
+  const message = (story: Story) => story.report('access-as-granted').violations[0]?.message
+
+  /** A fetch of `from` comes to b1 and is served at once. */
+  function fetched(story: Story, from: string): Story {
+    const id = story.receives(from, 'Fetch', {})
+    return story.serves(from).answers(id, from)
+  }
+
+  it('is had by whom it was given to, and by super users', () => {
+    const story = new Story().written().acl('a', {})
+    expect(verdict(fetched(fetched(story, 'w1'), 'w3'))).toBe('pass')
+    expect(story.report('access-as-granted').checks).toBe(2)
+  })
+
+  it('is not had by others', () => {
+    expect(message(fetched(new Story().written().acl('a', {}), 'w2'))).toBe(
+      'b1 served orders-0@0 to w2, who may not read it',
+    )
+  })
+
+  it.each<[string, Partial<AclEntry>, boolean]>([
+    ['for everybody', { principal: 'User:*' }, true],
+    ['for all operations', { operation: ALL }, true],
+    ['for its prefix', { resourceName: 'ord', patternType: PREFIXED }, true],
+    ['for all names', { resourceName: '*' }, true],
+    ['for its host', { host: 'w1' }, true],
+    ['for another host', { host: 'w2' }, false],
+    ['for another operation', { operation: WRITE }, false],
+    ['for a name that it only begins with', { resourceName: 'ord' }, false],
+    ['for a group of that name', { resourceType: 3 }, false],
+  ])('%s is judged as Kafka does', (_, entry, isPermitted) => {
+    expect(verdict(fetched(new Story().written().acl('a', entry), 'w1'))).toBe(isPermitted ? 'pass' : 'fail')
+  })
+
+  it('is taken away by a denial, whatever allows it', () => {
+    const denied = { resourceName: '*', operation: ALL, permissionType: DENY }
+    expect(verdict(fetched(new Story().written().acl('a', {}).acl('b', denied), 'w1'))).toBe('fail')
+    const story = new Story().written().acl('a', {}).acl('b', denied).acl('b', undefined)
+    expect(verdict(fetched(story, 'w1'))).toBe('pass')
+  })
+
+  it('counts as it was when the fetch came', () => {
+    const story = new Story().written().acl('a', {})
+    story.receives('w1', 'Fetch', {})
+    expect(verdict(story.acl('a', undefined).serves('w1'))).toBe('pass')
+  })
+
+  it('of a fetch that was answered counts no more', () => {
+    const story = fetched(new Story().written().acl('a', {}), 'w1').acl('a', undefined)
+    expect(verdict(fetched(story, 'w1'))).toBe('fail')
+  })
+
+  it('of a fetch whose connection ended counts no more', () => {
+    const story = new Story().written().acl('a', {})
+    story.receives('w1', 'Fetch', {})
+    story.emit('b1', 'net.close', { connection: 0, peer: 'w1', reason: 'reset' }).acl('a', undefined)
+    const later = 0x400_0000
+    story.emit('b1', 'request.receive', { id: later, api: 'Fetch', version: 1, from: 'w1', correlation: 0, body: {} })
+    expect(verdict(story.serves('w1'))).toBe('fail')
+  })
+
+  it('counts from when the broker knows of it', () => {
+    const story = new Story().written().acl('a', {}, ['b2', 'b3'])
+    expect(verdict(fetched(story, 'w1'))).toBe('fail')
+    const caughtUp = new Story().written().acl('a', {}, ['b2', 'b3']).aclsReach('b1', 0)
+    expect(verdict(fetched(caughtUp, 'w1'))).toBe('pass')
+  })
+
+  it('is known to a broker that has loaded a snapshot', () => {
+    const story = new Story().written().acl('a', {}, ['b2', 'b3'])
+    story.emit('b1', 'quorum.snapshot', { endOffset: 1, epoch: 1, how: 'loaded' })
+    expect(verdict(fetched(story, 'w1'))).toBe('pass')
+  })
+
+  it('is not known to a broker that starts again', () => {
+    const story = new Story().written().acl('a', {})
+    story.emit('b1', 'node.down', { how: 'kill', reason: 'kill' })
+    expect(verdict(fetched(story, 'w1'))).toBe('fail')
+  })
+
+  it('to write is needed by the one who sent the batch', () => {
+    const sound = new Story().written().acl('a', { operation: WRITE }).produces('w1', 3).everywhere(3)
+    expect(verdict(sound)).toBe('pass')
+    const broken = new Story().written().acl('a', { operation: WRITE }).produces('w2', 3).everywhere(3)
+    expect(message(broken)).toBe('b1 appended orders-0@3 for somebody who may not write there')
+  })
+
+  it('to write that came with a later attempt is enough, and so is that of an earlier one', () => {
+    const later = new Story().written().produces('w1', 3).acl('a', { operation: WRITE }).produces('w1', 3)
+    expect(verdict(later.everywhere(3))).toBe('pass')
+    const earlier = new Story().written().acl('a', { operation: WRITE }).produces('w1', 3).acl('a', undefined)
+    expect(verdict(earlier.produces('w1', 3).everywhere(3))).toBe('pass')
+  })
+
+  it('is not refused to whom it was given to', () => {
+    const story = new Story().written().acl('a', {})
+    expect(verdict(story.denied('w2', 'read', 'topic orders').denied('w1', 'write', 'topic orders'))).toBe('pass')
+    expect(message(story.denied('w1', 'read', 'topic orders'))).toBe(
+      'b1 refused read on topic orders to User:alice on w1, who may do it',
+    )
+  })
+
+  it('to describe comes with that to read', () => {
+    expect(verdict(new Story().written().acl('a', {}).denied('w1', 'describe', 'topic orders'))).toBe('fail')
+  })
+
+  it('is not judged without an authorizer', () => {
+    const { access: _, ...promises } = PROMISES
+    const trace = new Trace(() => 0)
+    const oracles = new Oracles(promises)
+    oracles.attach(trace)
+    expect(trace.watched('request.receive')).toBe(false)
   })
 })
 
