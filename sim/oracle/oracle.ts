@@ -15,6 +15,8 @@ export interface Promises {
   readonly topics: ReadonlyMap<string, TopicPromises>
   /** By group.id: what its members are configured to promise. */
   readonly groups?: ReadonlyMap<string, GroupPromises>
+  /** Clients that make records of records. */
+  readonly pipelines?: readonly PipelinePromises[]
   /** Consumers that are given only what was committed. */
   readonly readCommitted?: ReadonlySet<string>
   /** The longest that a transaction of the scenario may stay open. */
@@ -37,6 +39,16 @@ export interface GroupPromises {
   readonly topics: readonly string[]
   /** Why records below a committed offset may not have been worked on, where the application allows for it. */
   readonly excuse?: string
+}
+
+export interface PipelinePromises {
+  readonly name: string
+  readonly nodes: readonly string[]
+  readonly group: string
+  readonly topics: readonly string[]
+  /** The topic that it writes to. */
+  readonly to: string
+  readonly guarantee: 'exactly_once_v2' | 'at_least_once'
 }
 
 export interface Oracle {

@@ -16,38 +16,14 @@ import { Leadership } from './leadership.js'
 import { Recovers } from './liveness.js'
 import { LOG_MODEL_EVENTS, LogModel } from './log-model.js'
 import { MetadataConsistent } from './metadata.js'
+import { ORACLE_NAMES } from './oracle-names.js'
 import type { Oracle, OracleReport, Promises, RunEnd } from './oracle.js'
+import { Pipelines } from './pipelines.js'
 import { PROMISE_EVENTS, PromiseKeeper } from './promises.js'
 import { Reads } from './reads.js'
 import { Transactions } from './transactions.js'
 import { RUN_CLOCK_EVENTS, RunClock } from './run-clock.js'
 import { Serving, SERVING_EVENTS } from './serving.js'
-
-/** Every promise that is judged, in order of importance. */
-export const ORACLE_NAMES: readonly string[] = [
-  'acked-records-survive',
-  'log-matching',
-  'one-leader-per-epoch',
-  'one-quorum-leader-per-epoch',
-  'metadata-consistent',
-  'reads-below-high-watermark',
-  'offsets-consistent',
-  'no-duplicates',
-  'no-reordering',
-  'offsets-dense',
-  'isr-has-committed',
-  'high-watermark-monotonic',
-  'epochs-monotonic',
-  'elections-as-configured',
-  'positions-consistent',
-  'one-owner-per-generation',
-  'committed-offsets-hold',
-  'at-least-once',
-  'groups-settle',
-  'read-committed',
-  'transactions-end',
-  'recovers',
-]
 
 interface Reader {
   observe(event: TraceEvent): void
@@ -81,7 +57,7 @@ export class Oracles {
     this.#reads = new Reads(logs, keeper)
     this.#recovers = new Recovers(promises.settle, clock)
     const groups = new Groups(promises, logs)
-    const transactions = new Transactions(promises, logs)
+    const transactions = new Transactions(promises, keeper, logs)
     this.#oracles = [
       acked,
       committed,
@@ -90,6 +66,7 @@ export class Oracles {
       this.#reads,
       groups,
       transactions,
+      new Pipelines(promises, keeper, logs),
       this.#recovers,
     ]
     // What a log held before it is opened counts for promises.
@@ -115,6 +92,7 @@ export class Oracles {
       groups.offsets,
       groups.settled,
       transactions.ends,
+      transactions.atomic,
     ]
     this.#reports = (end) => [
       ...this.#oracles.map((oracle) => oracle.finish(end)),

@@ -194,14 +194,14 @@ export class Measures {
   #observe(event: TraceEvent): void {
     switch (event.type) {
       case 'produce.invoked':
-        this.#add('sent', event.node, 1)
+        this.#add('sent', this.#clientOf(event.node), 1)
         break
       case 'produce.acked':
-        this.#add('acked', event.node, 1)
+        this.#add('acked', this.#clientOf(event.node), 1)
         break
       case 'produce.failed':
-        this.#add('failed', event.node, 1)
-        if (!event.data.certain) this.#add('uncertain', event.node, 1)
+        this.#add('failed', this.#clientOf(event.node), 1)
+        if (!event.data.certain) this.#add('uncertain', this.#clientOf(event.node), 1)
         break
       case 'consume.polled':
         this.#add('read', this.#clientOf(event.node), event.data.offsets.length)
@@ -277,10 +277,10 @@ export class Measures {
       }
       case 'txn.ended': {
         const { outcome } = event.data
-        if (outcome === 'committed') this.#add('transactions', event.node, 1)
-        else if (outcome === 'aborted') this.#add('aborted', event.node, 1)
-        else if (outcome === 'PRODUCER_FENCED' || outcome === 'INVALID_PRODUCER_EPOCH')
-          this.#add('fenced', event.node, 1)
+        const client = this.#clientOf(event.node)
+        if (outcome === 'committed') this.#add('transactions', client, 1)
+        else if (outcome === 'aborted') this.#add('aborted', client, 1)
+        else if (outcome === 'PRODUCER_FENCED' || outcome === 'INVALID_PRODUCER_EPOCH') this.#add('fenced', client, 1)
         break
       }
       case 'node.down':

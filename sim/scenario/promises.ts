@@ -3,10 +3,10 @@
  */
 
 import { partitionName } from '../kernel/names.js'
-import type { GroupPromises, Promises, TopicPromises } from '../oracle/oracle.js'
+import type { GroupPromises, PipelinePromises, Promises, TopicPromises } from '../oracle/oracle.js'
 import type { ClusterSpec, TopicSpec } from '../cluster/cluster-spec.js'
 import { nodesOfSpec } from './client-nodes.js'
-import type { Scenario } from './scenario.js'
+import type { ClientSpec, Scenario } from './scenario.js'
 
 /** How many partitions a topic of the specification has. */
 export function partitionCount(topic: TopicSpec): number {
@@ -38,9 +38,12 @@ export function promisesOf(scenario: Scenario): Promises {
   }
   const groups = new Map<string, GroupPromises>()
   for (const client of Object.values(scenario.clients)) {
-    if (client.kind !== 'group') continue
+    if (!('group' in client)) continue
     const topics = [...new Set([...(groups.get(client.group)?.topics ?? []), ...client.topics])]
-    const excuse = client.handsOff ? `commit: ${client.commit} with hands-off` : groups.get(client.group)?.excuse
+    const excuse =
+      client.kind === 'group' && client.handsOff
+        ? `commit: ${client.commit} with hands-off`
+        : groups.get(client.group)?.excuse
     groups.set(client.group, { topics, ...(excuse !== undefined && { excuse }) })
   }
   const readCommitted = new Set<string>()
@@ -49,20 +52,35 @@ export function promisesOf(scenario: Scenario): Promises {
     if (client.config['isolation.level'] === 'read_committed') {
       for (const node of nodesOfSpec(name, client)) readCommitted.add(node)
     }
-    if (client.kind === 'produce' && client.transaction !== undefined) {
-      const timeoutMs = Number(client.config['transaction.timeout.ms'] ?? 60_000)
+    if (isTransactional(client)) {
+      const { 'transaction.timeout.ms': given } = client.kind === 'pipeline' ? client.producerConfig : client.config
+      const timeoutMs = Number(given ?? 60_000)
       transactionTimeout = Math.max(transactionTimeout, timeoutMs * 1_000)
     }
   }
   return {
     topics,
     readCommitted,
+    pipelines: pipelinesOf(scenario),
     transactionTimeout,
     groups,
     brokers: Array.from({ length: cluster.brokers }, (_, i) => `b${i + 1}`),
     controllers: Array.from({ length: cluster.controllers }, (_, i) => `c${i + 1}`),
     settle: scenario.run.settle,
   }
+}
+
+function isTransactional(client: ClientSpec): boolean {
+  if (client.kind === 'pipeline') return client.guarantee === 'exactly_once_v2'
+  return client.kind === 'produce' && client.transaction !== undefined
+}
+
+function pipelinesOf({ clients }: Scenario): PipelinePromises[] {
+  return Object.entries(clients).flatMap(([name, client]): PipelinePromises[] => {
+    if (client.kind !== 'pipeline') return []
+    const { group, topics, to, guarantee } = client
+    return [{ name, nodes: nodesOfSpec(name, client), group, topics, to, guarantee }]
+  })
 }
 
 function setting(name: string, topic: TopicSpec, cluster: ClusterSpec): unknown {

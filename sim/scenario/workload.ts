@@ -16,6 +16,7 @@ import type { NodeName } from '../kernel/names.js'
 import { MICROS_PER_MS } from '../kernel/units.js'
 import type { WireMode } from '../wire/frame.js'
 import { GroupProgram } from './group-workload.js'
+import { PipelineProgram } from './pipeline-workload.js'
 import { TransactionProgram } from './transaction-workload.js'
 import type { ClientSpec, ConsumerSpec, ProducerSpec } from './scenario.js'
 
@@ -38,6 +39,7 @@ export function bootWorkload(
     return (env) => new TransactionProgram(env, name, spec, transaction, bootstrap, wire, memory)
   }
   if (spec.kind === 'produce') return (env) => new ProducerProgram(env, name, spec, bootstrap, wire, memory)
+  if (spec.kind === 'pipeline') return (env) => new PipelineProgram(env, name, spec, bootstrap, wire, memory)
   if (spec.kind === 'group') return (env) => new GroupProgram(env, name, spec, bootstrap, wire)
   return (env) => new ConsumerProgram(env, spec, bootstrap, partitions, wire)
 }

@@ -7,7 +7,8 @@ import { describe, expect, it } from 'vitest'
 import type { BatchView, Events, EventType } from '../../sim/kernel/events.js'
 import { Trace } from '../../sim/kernel/trace.js'
 import type { OracleReport, Promises } from '../../sim/oracle/oracle.js'
-import { ORACLE_NAMES, Oracles } from '../../sim/oracle/oracles.js'
+import { ORACLE_NAMES } from '../../sim/oracle/oracle-names.js'
+import { Oracles } from '../../sim/oracle/oracles.js'
 
 const P = 'orders-0'
 const PROMISES: Promises = {
@@ -16,6 +17,9 @@ const PROMISES: Promises = {
   ]),
   groups: new Map([['shop', { topics: ['orders'] }]]),
   readCommitted: new Set(['r2']),
+  pipelines: [
+    { name: 't1', nodes: ['t1'], group: 'copy', topics: ['orders'], to: 'bills', guarantee: 'exactly_once_v2' },
+  ],
   transactionTimeout: 1_000,
   brokers: ['b1', 'b2', 'b3'],
   controllers: ['c1', 'c2', 'c3'],
@@ -104,6 +108,61 @@ class Story {
   /** The leader appends one record of an open transaction. */
   transactional(offset: number): this {
     const batch = { ...batchOf(offset, offset, 0), isTransactional: true }
+    const data = { partition: P, baseOffset: offset, lastOffset: offset, leaderEpoch: 0, crc: batch.crc, batch }
+    return this.emit('b1', 'log.append', { ...data, role: 'leader' as const })
+  }
+
+  /** Leads bills-0, which holds what a pipeline made of records of orders, without transactions. */
+  bills(...sources: readonly number[]): this {
+    this.emit('b2', 'replica.leader', {
+      partition: 'bills-0',
+      leaderEpoch: 0,
+      partitionEpoch: 0,
+      startOffset: 0,
+      isr: [1, 2, 3],
+      replicas: [1, 2, 3],
+      minIsr: 2,
+    })
+    sources.forEach((source, offset) => {
+      const value = new TextEncoder().encode(`t1/${offset} <p1/${source} ...`)
+      const records = [{ offsetDelta: 0, timestamp: 0, key: null, value }]
+      const batch = { ...batchOf(offset, 50 + offset, 0), producerId: 9, records: () => records }
+      const data = {
+        partition: 'bills-0',
+        baseOffset: offset,
+        lastOffset: offset,
+        leaderEpoch: 0,
+        crc: batch.crc,
+        batch,
+      }
+      this.emit('b2', 'log.append', { ...data, role: 'leader' as const })
+    })
+    const advance = { partition: 'bills-0', from: 0, to: sources.length, role: 'leader' as const, leaderEpoch: 0 }
+    return this.emit('b2', 'hw.advance', advance)
+  }
+
+  /** The pipeline reads three records and commits them up to `end`. */
+  copies(end: number): this {
+    const data = { partition: P, offsets: [0, 1, 2], ids: ['p1/0', 'p1/1', 'p1/2'], leaderEpochs: [0, 0, 0] }
+    this.emit('t1', 'consume.polled', data)
+    if (end === 0) return this
+    const commit = {
+      group: 'copy',
+      partition: P,
+      offset: end,
+      leaderEpoch: 0,
+      member: 'm',
+      generation: 1,
+      producerId: 9,
+    }
+    return this.emit('b1', 'group.offset', commit)
+  }
+
+  /** A marker of the transactional producer. */
+  marker(offset: number, committed: boolean): this {
+    const key = new Uint8Array([0, 0, 0, committed ? 1 : 0])
+    const records = [{ offsetDelta: 0, timestamp: 0, key, value: null }]
+    const batch = { ...batchOf(offset, 60, 0), isTransactional: true, isControl: true, records: () => records }
     const data = { partition: P, baseOffset: offset, lastOffset: offset, leaderEpoch: 0, crc: batch.crc, batch }
     return this.emit('b1', 'log.append', { ...data, role: 'leader' as const })
   }
@@ -244,6 +303,16 @@ const BROKEN: Readonly<Record<string, (story: Story) => Story>> = {
       .emit('r2', 'consume.polled', { partition: P, offsets: [3], ids: ['p1/9'], leaderEpochs: [0] })
       .emit('p1', 'txn.ended', { transactionalId: 'x', txn: 1, outcome: 'aborted', certain: true }),
   'transactions-end': (story) => story.transactional(3).later(60_000_000),
+  'transactions-atomic': (story) =>
+    story
+      .emit('p1', 'txn.begin', { transactionalId: 'x', txn: 1 })
+      .transactional(3)
+      .ack(3)
+      .marker(4, false)
+      .advance(3, 5)
+      .emit('p1', 'txn.ended', { transactionalId: 'x', txn: 1, outcome: 'committed', certain: true })
+      .later(60_000_000),
+  'exactly-once': (story) => story.copies(3).bills(0, 1, 1, 2).later(9_000_000),
   recovers: (story) => story.decide(1, 0, 1, [1, 2]),
 }
 
@@ -265,6 +334,55 @@ describe('every oracle', () => {
     expect(report.verdict).toBe('fail')
     expect(report.violations[0]?.evidence.length).toBeGreaterThan(0)
     expect(report.violations[0]?.message).not.toBe('')
+  })
+})
+
+describe('a pipeline', () => {
+  const judged = (story: Story) => story.later(9_000_000).report('exactly-once')
+
+  it('may be in the middle of a transaction', () => {
+    expect(new Story().written().copies(2).bills(0, 1).report('exactly-once').verdict).toBe('pass')
+  })
+
+  it('must not commit what it has not made', () => {
+    const { violations } = judged(new Story().written().copies(3).bills(0, 2))
+    expect(violations.map(({ message }) => message)).toEqual([
+      't1 committed orders-0@1 (p1/1), and what it made of it is not in bills',
+    ])
+  })
+
+  it('must not show what it has not committed', () => {
+    const { violations } = judged(new Story().written().copies(2).bills(0, 1, 2))
+    expect(violations.map(({ message }) => message)).toEqual([
+      'bills has t1/2, made of orders-0@2 (p1/2), which copy has not committed',
+    ])
+  })
+})
+
+describe('a transaction', () => {
+  const begun = () => new Story().written().emit('p1', 'txn.begin', { transactionalId: 'x', txn: 1 }).transactional(3)
+
+  it('is not read before its marker, with isolation.level=read_committed', () => {
+    const story = begun().ack(3).advance(3, 4)
+    story.emit('r2', 'consume.polled', { partition: P, offsets: [3], ids: ['p1/3'], leaderEpochs: [0] })
+    expect(story.report('read-committed').violations[0]?.message).toBe(
+      'r2 read p1/3 (orders-0@3) before its transaction had ended there',
+    )
+  })
+
+  it('that was aborted shows nothing', () => {
+    const story = begun().ack(3).marker(4, true).advance(3, 5)
+    story.emit('p1', 'txn.ended', { transactionalId: 'x', txn: 1, outcome: 'aborted', certain: true }).later(60_000_000)
+    expect(story.report('transactions-atomic').violations[0]?.message).toMatch(/\(aborted\).*can be seen all the same/)
+  })
+
+  it('may have either end where its producer does not know', () => {
+    for (const committed of [true, false]) {
+      const story = begun().ack(3).marker(4, committed).advance(3, 5)
+      const data = { transactionalId: 'x', txn: 1, outcome: 'REQUEST_TIMED_OUT', certain: false }
+      story.emit('p1', 'txn.ended', data).later(60_000_000)
+      expect(story.report('transactions-atomic')).toMatchObject({ verdict: 'pass', checks: 1 })
+    }
   })
 })
 
