@@ -13,6 +13,7 @@ import type { Offset } from '../kernel/units.js'
 import { Findings } from './findings.js'
 import type { LogModel } from './log-model.js'
 import type { GroupPromises, Oracle, OracleReport, Promises, RunEnd } from './oracle.js'
+import { visibleRecords } from './visible-records.js'
 
 interface Claim {
   readonly node: NodeName
@@ -74,6 +75,8 @@ export class Groups implements Oracle {
   /** Node → the group that it is a member of. */
   readonly #groupOf = new Map<NodeName, string>()
   readonly #acked = new Map<string, Acked[]>()
+  /** Partition → offsets that read_committed shows at the end. */
+  readonly #visible = new Map<string, ReadonlySet<Offset>>()
 
   constructor(promises: Promises, logs: LogModel) {
     this.#promises = promises
@@ -251,10 +254,23 @@ export class Groups implements Oracle {
       const passed = state.passedOver.get(partition)?.find(([from, to]) => from <= offset && offset < to)
       // What an election or retention took away nobody can be given.
       if (passed === undefined && !this.#logs.holds(partition, offset, crc)) continue
+      if (promised.readCommitted === true && !this.#isVisible(partition, offset)) continue
       const excuse = passed !== undefined ? 'auto.offset.reset passed over it' : promised.excuse
       const message = `${partition}@${offset} (${id}) is below what ${group} committed (${committed}), and no member worked on it`
       this.#atLeastOnce.add(`${partition}@${offset}`, message, end.time, [ackSeq, passed?.[2] ?? 0, seq], excuse)
     }
+  }
+
+  /** No marker hides it from consumers with isolation.level=read_committed. */
+  #isVisible(partition: string, offset: Offset): boolean {
+    let visible = this.#visible.get(partition)
+    if (visible === undefined) {
+      const logs = [...this.#logs.logsOf(partition)].filter((log) => log.exists)
+      const [log] = logs.sort((a, b) => b.highWatermark - a.highWatermark || (a.node < b.node ? -1 : 1))
+      visible = new Set(log === undefined ? [] : visibleRecords(log).map((record) => record.offset))
+      this.#visible.set(partition, visible)
+    }
+    return visible.has(offset)
   }
 
   #judgeSettled(group: string, state: GroupState, promised: GroupPromises, end: RunEnd): void {

@@ -37,6 +37,8 @@ export interface TopicPromises {
 
 export interface GroupPromises {
   readonly topics: readonly string[]
+  /** Its members are given only what was committed. */
+  readonly readCommitted?: boolean
   /** Why records below a committed offset may not have been worked on, where the application allows for it. */
   readonly excuse?: string
 }

@@ -44,7 +44,9 @@ export function promisesOf(scenario: Scenario): Promises {
       client.kind === 'group' && client.handsOff
         ? `commit: ${client.commit} with hands-off`
         : groups.get(client.group)?.excuse
-    groups.set(client.group, { topics, ...(excuse !== undefined && { excuse }) })
+    const readCommitted =
+      client.config['isolation.level'] === 'read_committed' && groups.get(client.group)?.readCommitted !== false
+    groups.set(client.group, { topics, readCommitted, ...(excuse !== undefined && { excuse }) })
   }
   const readCommitted = new Set<string>()
   let transactionTimeout = 0

@@ -46,6 +46,8 @@ interface Profile {
   config(random: Random): Plain
   clients(random: Random): Plain
   readonly faults: readonly FaultOf[]
+  /** Topics besides orders. */
+  readonly topics: readonly string[]
 }
 
 function swarm(name: string, random: Random, profile: Profile): Scenario {
@@ -79,7 +81,9 @@ function swarm(name: string, random: Random, profile: Profile): Scenario {
       brokers: brokers.length,
       controllers: controllers.length,
       config: { ...serverConfig(random), ...profile.config(random) },
-      topics: { orders: { partitions: partitionCount, 'replication-factor': 3 } },
+      topics: Object.fromEntries(
+        ['orders', ...profile.topics].map((topic) => [topic, { partitions: partitionCount, 'replication-factor': 3 }]),
+      ),
     },
     clients: { ...clients(random), ...profile.clients(random) },
     steps,
@@ -234,7 +238,7 @@ const FAULTS: readonly FaultOf[] = [
   }),
 ]
 
-const PLAIN: Profile = { config: () => ({}), clients: () => ({}), faults: [] }
+const PLAIN: Profile = { config: () => ({}), clients: () => ({}), faults: [], topics: [] }
 
 const MEMBERS_MAX = 4
 
@@ -276,8 +280,23 @@ const GROUPS: Profile = {
         'partition.assignment.strategy': random.pick(['range', 'roundrobin', 'sticky', 'cooperative-sticky']),
       }
     }
+    if (random.chance(0.4)) {
+      all['t1'] = {
+        consume: 'orders',
+        group: 'copy',
+        produce: 'copies',
+        members: random.between(1, 2),
+        'auto.offset.reset': 'earliest',
+        'session.timeout.ms': 6_000,
+        'max.poll.records': random.pick([1, 20, 500]),
+        'transaction.timeout.ms': 10_000,
+        ...(random.chance(0.3) && { 'processing.guarantee': 'at_least_once' }),
+        ...(random.chance(0.4) && { work: `${random.pick([100, 500])}us` }),
+      }
+    }
     return all
   },
+  topics: ['copies'],
   faults: [
     ({ random }) => ({ step: { kill: member(random) }, lasts: true }),
     ({ random }) => ({ step: { pause: member(random) }, lasts: true }),

@@ -30,9 +30,10 @@ const PROMISES: Promises = {
 class Story {
   now = 0
   readonly trace = new Trace(() => this.now)
-  readonly oracles = new Oracles(PROMISES)
+  readonly oracles: Oracles
 
-  constructor() {
+  constructor(promises: Promises = PROMISES) {
+    this.oracles = new Oracles(promises)
     this.oracles.attach(this.trace)
     for (const broker of PROMISES.brokers) {
       this.emit(broker, 'node.start', { incarnation: 1 })
@@ -356,6 +357,17 @@ describe('a pipeline', () => {
     expect(violations.map(({ message }) => message)).toEqual([
       'bills has t1/2, made of orders-0@2 (p1/2), which copy has not committed',
     ])
+  })
+})
+
+describe('a group with isolation.level=read_committed', () => {
+  it('is not given what was aborted', () => {
+    const promises = { ...PROMISES, groups: new Map([['shop', { topics: ['orders'], readCommitted: true }]]) }
+    for (const committed of [true, false]) {
+      const story = new Story(promises).written().transactional(3).ack(3).marker(4, committed).advance(3, 5)
+      const report = story.member('g1', 1).works('g1', 5, [3]).report('at-least-once')
+      expect(report.violationCount).toBe(committed ? 1 : 0)
+    }
   })
 })
 
