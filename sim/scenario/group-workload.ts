@@ -13,7 +13,7 @@
 import type { ConsumedRecord } from '../client/completed-fetch.js'
 import { Consumer } from '../client/consumer.js'
 import { parseConsumerConfig } from '../client/consumer-config.js'
-import { idOf } from '../client/workload-record.js'
+import { idOfRecord } from '../client/workload-record.js'
 import type { Env, Program } from '../kernel/env.js'
 import { partitionName, type NodeName } from '../kernel/names.js'
 import { MICROS_PER_MS, type Millis } from '../kernel/units.js'
@@ -122,7 +122,7 @@ export class GroupProgram implements Program {
         const record = records[end] as ConsumedRecord
         if (record.topic !== first.topic || record.index !== first.index) break
         offsets.push(record.offset)
-        ids.push(idOf(record.value))
+        ids.push(idOfRecord(record))
       }
       this.#env.emit('consume.processed', { partition: partitionName(first.topic, first.index), offsets, ids })
     }
