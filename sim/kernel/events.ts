@@ -131,7 +131,7 @@ export interface Events {
   }
   /**
    * The cleaner compacted [from, to): `batches` is all that the segments of that range hold now. Keys were looked for below
-   * `bound`; `wallMs` is what the broker's clock showed.
+   * `bound`; `wallMs` is what the broker's clock showed when it began.
    */
   'log.cleaned': {
     partition: string

@@ -13,7 +13,7 @@
  */
 
 import type { Env } from '../kernel/env.js'
-import type { Bytes, Offset } from '../kernel/units.js'
+import type { Bytes, Millis, Offset } from '../kernel/units.js'
 import type { RecordBatch, Records } from '../wire/record-batch.js'
 import type { LocalLog } from './local-log.js'
 import type { LogConfig } from './log-config.js'
@@ -44,6 +44,8 @@ export interface CleanedRange {
   /** First offset that this round of cleaning may not touch. */
   readonly bound: Offset
   readonly bytesBefore: Bytes
+  /** Wall time that the cleaning goes by: that of its beginning. */
+  readonly wallMs: Millis
   /** All that the cleaned segment holds. */
   readonly batches: Records
 }
@@ -119,9 +121,8 @@ export class CleanableLog {
         this.#producers,
       )
     })
-    const { from, to, bound, bytesBefore, batches } = range
+    const { from, to, bound, bytesBefore, wallMs, batches } = range
     const { partition } = this
-    const wallMs = this.#env.clock.wallMs()
     const bytesAfter = cleaned.size
     this.#env.emit('log.cleaned', { partition, from, to, bound, bytesBefore, bytesAfter, wallMs, batches })
   }

@@ -151,7 +151,8 @@ export class Cleaner {
       cleaned.lastModifiedMs = last.lastModifiedMs
       const bytesBefore = group.reduce((sum, segment) => sum + segment.size, 0)
       isOver = true
-      log.replace(cleaned, group, { from: first.baseOffset, to: last.readNextOffset(), bound, bytesBefore, batches })
+      const [from, to] = [first.baseOffset, last.readNextOffset()]
+      log.replace(cleaned, group, { from, to, bound, bytesBefore, wallMs: round.nowMs, batches })
     } catch (error) {
       isOver = true
       throw log.failed(error)

@@ -9,7 +9,9 @@ import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
 import { parsePartition } from '../kernel/names.js'
 import type { Trace } from '../kernel/trace.js'
 import { AckedRecords } from './acked-records.js'
+import { Cleaning } from './cleaning.js'
 import { CommittedLog } from './committed-log.js'
+import { CompactionModel } from './compaction-model.js'
 import { ELECTION_EVENTS, Elections } from './elections.js'
 import { Groups } from './groups.js'
 import { Leadership } from './leadership.js'
@@ -40,6 +42,8 @@ export const ORACLE_NAMES: readonly string[] = [
   'epochs-monotonic',
   'elections-as-configured',
   'positions-consistent',
+  'compaction-keeps-last',
+  'retention-not-early',
   'one-owner-per-generation',
   'committed-offsets-hold',
   'at-least-once',
@@ -75,11 +79,13 @@ export class Oracles {
     this.#elections = new Elections(promises)
     const keeper = new PromiseKeeper(promises, logs, serving, this.#elections)
     this.#promises = keeper
-    const acked = new AckedRecords(logs, keeper, serving, clock)
-    const committed = new CommittedLog(logs, keeper, serving)
+    const compaction = new CompactionModel()
+    const acked = new AckedRecords(logs, keeper, serving, clock, compaction)
+    const committed = new CommittedLog(logs, keeper, serving, compaction)
     const leadership = new Leadership(logs, keeper)
-    this.#reads = new Reads(logs, keeper)
+    this.#reads = new Reads(logs, keeper, compaction)
     this.#recovers = new Recovers(promises.settle, clock)
+    const cleaning = new Cleaning(promises, logs, keeper, serving, compaction)
     const groups = new Groups(promises, logs)
     const transactions = new Transactions(promises, logs)
     this.#oracles = [
@@ -88,6 +94,7 @@ export class Oracles {
       leadership,
       new MetadataConsistent(keeper),
       this.#reads,
+      cleaning,
       groups,
       transactions,
       this.#recovers,
@@ -111,6 +118,7 @@ export class Oracles {
       leadership.epochs,
       leadership.elections,
       this.#reads.positions,
+      cleaning.retention,
       groups.owners,
       groups.offsets,
       groups.settled,
@@ -173,6 +181,8 @@ export class Oracles {
       case 'log.append':
       case 'log.truncate':
       case 'log.start-offset':
+      case 'log.cleaned':
+      case 'log.segment-deleted':
       case 'hw.advance':
       case 'hw.set':
       case 'replica.leader':
