@@ -101,45 +101,53 @@ export class Cleaning implements Oracle {
     if (to > bound || bound > log.highWatermark) {
       this.#wrong(event, to, `was compacted up to ${to} (bound ${bound}), the high watermark is ${log.highWatermark}`)
     }
-    const held = log.entries.slice(log.indexOf(from), log.indexOf(to))
     const model = this.#compaction.cleaned(partition, to)
-    // What a crash undid is there again: then only the committed log knows what it was.
-    const originals = log.matchedTo >= to ? model.within(from, to) : held
-    const keys = this.#keysBelow(event, log, originals === held ? log.entries : model.within(log.logStart, bound))
+    const keys = this.#keysBelow(event, log)
     const after: Entry[] = []
-    let next = 0
-    for (const original of originals) {
-      const own = held.find((entry) => entry.baseOffset === original.baseOffset)
-      const batch = batches[next]
-      const left = batch?.baseOffset === original.baseOffset ? entryOf(batch, own ?? original) : undefined
-      if (left !== undefined) {
-        next++
-        after.push(left)
-        this.#checkHorizon(event, left, own)
+    const held = log.entries.slice(log.indexOf(from), log.indexOf(to))
+    let at = 0
+    for (const batch of batches) {
+      for (; (held[at]?.baseOffset ?? Infinity) < batch.baseOffset; at++) {
+        this.#judge(event, held[at] as Entry, undefined, keys)
       }
-      this.#compare(event, original, own, left, keys)
+      const own = held[at]?.baseOffset === batch.baseOffset ? held[at++] : undefined
+      // What a crash took back was judged before, and is not in the model any more: only the committed log knows it.
+      const original = own !== undefined && !gains(batch, own) ? own : model.find(batch.baseOffset)
+      if (original === undefined) {
+        this.#wrong(event, batch.baseOffset, 'was not there before')
+        continue
+      }
+      const left = entryOf(batch, original)
+      after.push(left)
+      this.#checkHorizon(event, left, own)
+      this.#judge(event, original, left, keys, original === own)
     }
-    if (next < batches.length) this.#wrong(event, batches[next]?.baseOffset ?? from, 'was not there before')
+    for (; at < held.length; at++) this.#judge(event, held[at] as Entry, undefined, keys)
     this.#logs.compacted(log, from, to, after)
   }
 
   /** Last offsets of keys below the bound. */
-  #keysBelow({ data }: EventOf<'log.cleaned'>, log: ReplicaLog, entries: readonly Entry[]): LastOfKeys {
+  #keysBelow({ data }: EventOf<'log.cleaned'>, log: ReplicaLog): LastOfKeys {
     const { bound, wallMs } = data
     const known = this.#before.get(log)
     if (known?.bound === bound && known.wallMs === wallMs) return known.keys
     const keys = new LastOfKeys()
-    for (const entry of entries) if (entry.baseOffset < bound) keys.add(entry)
+    // Transactions that reach below the bound may be decided beyond it.
+    for (const entry of log.entries) {
+      if (entry.baseOffset >= log.highWatermark) break
+      if (entry.baseOffset < bound || entry.batch.isControl) keys.add(entry)
+    }
     this.#before.set(log, { bound, wallMs, keys })
     return keys
   }
 
-  #compare(
+  /** `left` is what is left of `original`, which this replica held (`isOwn`) or once held. */
+  #judge(
     event: EventOf<'log.cleaned'>,
     original: Entry,
-    own: Entry | undefined,
     left: Entry | undefined,
     keys: LastOfKeys,
+    isOwn = true,
   ): void {
     if (left?.crc === original.crc) return
     const lacked =
@@ -151,7 +159,7 @@ export class Cleaning implements Oracle {
     for (const record of lacked) {
       this.#findings.checks++
       const offset = original.baseOffset + record.offsetDelta
-      if (!this.#mayGo(event, original, own, record, offset, keys)) {
+      if (!this.#mayGo(event, original, record, offset, keys, isOwn)) {
         this.#wrong(event, offset, reasonOf(original, record), original)
       }
     }
@@ -160,20 +168,18 @@ export class Cleaning implements Oracle {
   #mayGo(
     { data }: EventOf<'log.cleaned'>,
     original: Entry,
-    own: Entry | undefined,
     record: Keyed,
     offset: Offset,
     keys: LastOfKeys,
+    isOwn: boolean,
   ): boolean {
-    const { isControl } = original.batch
+    const { isControl, deleteHorizonMs = Infinity } = original.batch
     if (!isControl) {
       if (record.key === null || keys.isAborted(original) || keys.get(record.key) > offset) return true
       if (record.value !== null) return false
     }
     const model = this.#compaction.cleaned(data.partition, 0)
-    // Gone already, here or where this replica has its records from.
-    if (model.wasRemoved(offset) && (own === undefined || recordAt(own, offset) === undefined)) return true
-    if ((own?.batch.deleteHorizonMs ?? Infinity) > data.wallMs) return false
+    if (deleteHorizonMs > data.wallMs) return !isOwn && model.wasRemoved(offset)
     model.allow(offset)
     return true
   }
@@ -266,6 +272,13 @@ export class Cleaning implements Oracle {
 function entryOf(batch: BatchView, was: Entry): Entry {
   const { baseOffset, lastOffset, partitionLeaderEpoch: epoch, crc } = batch
   return { baseOffset, lastOffset, epoch, crc, batch, seq: was.seq, isEarly: was.isEarly }
+}
+
+/** The batch has a record that `was` had not. */
+function gains(batch: BatchView, was: Entry): boolean {
+  return (
+    batch.crc !== was.crc && isSameBatch(entryOf(batch, was), was) && lackedBy(entryOf(batch, was), was) === undefined
+  )
 }
 
 function reasonOf({ batch }: Entry, { value }: Keyed): string {

@@ -35,7 +35,7 @@ function batch(records: string, { last, ...shape }: Shape = {}): BatchView {
     baseOffset: base,
     lastOffset: last ?? base + (list.at(-1)?.offsetDelta ?? 0),
     partitionLeaderEpoch: 0,
-    crc: [...`${records}/${shape.deleteHorizonMs}`].reduce((sum, char) => (sum * 31 + char.charCodeAt(0)) % 65_536, 7),
+    crc: encoder.encode(`${records}/${shape.deleteHorizonMs}`).reduce((sum, byte) => (sum * 31 + byte) % 65_536, 7),
     producerId: -1,
     producerEpoch: -1,
     baseSequence: -1,
@@ -157,6 +157,12 @@ describe('compaction', () => {
     expect(
       ABA()
         .cleaned(0, 4, [shrunk, batch('2=a 3=c')])
+        .messages.join(),
+    ).toContain('is not what it was before')
+    const strange = batch('4=d')
+    expect(
+      ABA()
+        .cleaned(0, 4, [batch('0=a 1=b'), batch('2=a 3=c'), strange])
         .messages.join(),
     ).toContain('was not there before')
   })
