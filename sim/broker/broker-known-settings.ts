@@ -32,10 +32,7 @@ const NAMES: ReadonlySet<string> = new Set(
     `,
     // cleaning and compression
     `
-      log.cleaner.enable log.cleaner.threads log.cleaner.io.max.bytes.per.second log.cleaner.dedupe.buffer.size
-      log.cleaner.io.buffer.size log.cleaner.io.buffer.load.factor log.cleaner.backoff.ms
-      log.cleaner.min.cleanable.ratio log.cleaner.delete.retention.ms log.cleaner.min.compaction.lag.ms
-      log.cleaner.max.compaction.lag.ms log.preallocate log.initial.task.delay.ms compression.type
+      log.preallocate log.initial.task.delay.ms compression.type
       compression.gzip.level compression.lz4.level compression.zstd.level
     `,
     // read by controllers only

@@ -2,7 +2,8 @@
  * How a workload's record carries its identity.
  *
  * The value is the id as text, `p1/41`; to reach a wanted size a space and dots follow. What was made of another record names that one behind
- * its own id, `t1/7 <p1/41`. Producer and consumer share this file and nothing else. A value written by anybody else has no id.
+ * its own id, `t1/7 <p1/41`. A record without a value has its id in the header `id`. Producer and consumer share this file and nothing
+ * else. What is written by anybody else has no id.
  */
 
 import type { RecordId } from '../kernel/events.js'
@@ -21,6 +22,19 @@ export function encode(id: RecordId, sizeBytes: Bytes = 0, source?: RecordId): U
     value.fill(DOT, text.length + 1)
   }
   return value
+}
+
+/** Where a record without a value carries its id. */
+export const ID_HEADER = 'id'
+
+/** The id that a record carries, or the empty text. */
+export function idOfRecord(record: {
+  readonly value: Uint8Array | null
+  readonly headers?: readonly { readonly key: string; readonly value: Uint8Array | null }[]
+}): RecordId {
+  if (record.value !== null) return idOf(record.value)
+  const header = record.headers?.find(({ key }) => key === ID_HEADER)
+  return header === undefined ? '' : idOf(header.value)
 }
 
 /** The id that a value carries, or the empty text. */

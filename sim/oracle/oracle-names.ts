@@ -16,6 +16,8 @@ export const ORACLES = {
   'epochs-monotonic': 'leader and partition epochs do not go back',
   'elections-as-configured': 'leaders come from ISR and ELR, unless unclean ones are allowed',
   'positions-consistent': 'a consumer neither skips nor goes back, within a poll and between polls',
+  'compaction-keeps-last': 'the last value of every key stays, and tombstones for their time',
+  'retention-not-early': 'nothing is deleted before its time, or while there is room',
   'one-owner-per-generation': 'a partition belongs to one member of a group',
   'committed-offsets-hold': 'committed offsets do not go back by themselves',
   'at-least-once': 'every record below a committed offset was worked on',

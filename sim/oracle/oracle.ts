@@ -7,12 +7,14 @@
  */
 
 import type { EventType, TraceEvent } from '../kernel/events.js'
-import type { Micros } from '../kernel/units.js'
+import type { Bytes, Micros, Millis } from '../kernel/units.js'
 
 /** What the cluster was configured to promise; decides between violation and reported loss. */
 export interface Promises {
   /** By topic: the effective settings that matter. */
   readonly topics: ReadonlyMap<string, TopicPromises>
+  /** Of topics that say nothing themselves. */
+  readonly logDefaults?: LogPromises
   /** By group.id: what its members are configured to promise. */
   readonly groups?: ReadonlyMap<string, GroupPromises>
   /** Clients that make records of records. */
@@ -33,6 +35,15 @@ export interface TopicPromises {
   readonly replicationFactor: number
   readonly minInsyncReplicas: number
   readonly uncleanLeaderElection: boolean
+  readonly log?: LogPromises
+}
+
+/** How long a log is kept, by the weakest of the settings that brokers may have. -1: without limit. */
+export interface LogPromises {
+  readonly policy: readonly string[]
+  readonly retentionMs: Millis
+  readonly retentionBytes: Bytes
+  readonly deleteRetentionMs: Millis
 }
 
 export interface GroupPromises {

@@ -9,7 +9,9 @@ import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
 import { parsePartition } from '../kernel/names.js'
 import type { Trace } from '../kernel/trace.js'
 import { AckedRecords } from './acked-records.js'
+import { Cleaning } from './cleaning.js'
 import { CommittedLog } from './committed-log.js'
+import { CompactionModel } from './compaction-model.js'
 import { ELECTION_EVENTS, Elections } from './elections.js'
 import { Groups } from './groups.js'
 import { Leadership } from './leadership.js'
@@ -51,22 +53,25 @@ export class Oracles {
     this.#elections = new Elections(promises)
     const keeper = new PromiseKeeper(promises, logs, serving, this.#elections)
     this.#promises = keeper
-    const acked = new AckedRecords(logs, keeper, serving, clock)
-    const committed = new CommittedLog(logs, keeper, serving)
+    const compaction = new CompactionModel()
+    const acked = new AckedRecords(logs, keeper, serving, clock, compaction)
+    const committed = new CommittedLog(logs, keeper, serving, compaction)
     const leadership = new Leadership(logs, keeper)
-    this.#reads = new Reads(logs, keeper)
+    this.#reads = new Reads(logs, keeper, compaction)
     this.#recovers = new Recovers(promises.settle, clock)
+    const cleaning = new Cleaning(promises, logs, keeper, serving, compaction)
     const groups = new Groups(promises, logs)
-    const transactions = new Transactions(promises, keeper, logs)
+    const transactions = new Transactions(promises, keeper, logs, compaction)
     this.#oracles = [
       acked,
       committed,
       leadership,
       new MetadataConsistent(keeper),
       this.#reads,
+      cleaning,
       groups,
       transactions,
-      new Pipelines(promises, keeper, logs),
+      new Pipelines(promises, keeper, logs, compaction),
       this.#recovers,
     ]
     // What a log held before it is opened counts for promises.
@@ -88,6 +93,7 @@ export class Oracles {
       leadership.epochs,
       leadership.elections,
       this.#reads.positions,
+      cleaning.retention,
       groups.owners,
       groups.offsets,
       groups.settled,
@@ -151,6 +157,8 @@ export class Oracles {
       case 'log.append':
       case 'log.truncate':
       case 'log.start-offset':
+      case 'log.cleaned':
+      case 'log.segment-deleted':
       case 'hw.advance':
       case 'hw.set':
       case 'replica.leader':

@@ -11,6 +11,7 @@
 import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
 import { parsePartition, type NodeName } from '../kernel/names.js'
 import type { Micros, Offset } from '../kernel/units.js'
+import type { CompactionModel } from './compaction-model.js'
 import { Findings } from './findings.js'
 import type { LogModel } from './log-model.js'
 import type { Oracle, OracleReport, PipelinePromises, Promises, RunEnd } from './oracle.js'
@@ -46,12 +47,14 @@ export class Pipelines implements Oracle {
   readonly #findings = new Findings(this.name)
   readonly #promises: Promises
   readonly #keeper: PromiseKeeper
+  readonly #compaction: CompactionModel
   readonly #logs: LogModel
   readonly #byNode = new Map<NodeName, PipelineState>()
   readonly #byGroup = new Map<string, PipelineState>()
   readonly #leaders = new Map<string, NodeName>()
 
-  constructor(promises: Promises, keeper: PromiseKeeper, logs: LogModel) {
+  constructor(promises: Promises, keeper: PromiseKeeper, logs: LogModel, compaction: CompactionModel) {
+    this.#compaction = compaction
     this.#promises = promises
     this.#keeper = keeper
     this.#logs = logs
@@ -116,6 +119,10 @@ export class Pipelines implements Oracle {
   #judge(state: PipelineState, end: RunEnd): void {
     const { promised, inputs, commits } = state
     const outputs = this.#outputs(promised.to)
+    // Then a later output of the same key may stand for this one.
+    const isCompacted = [...this.#leaders.keys()].some(
+      (name) => parsePartition(name)?.topic === promised.to && this.#compaction.cleanedTo(name) > 0,
+    )
     const byId = new Map<string, Input[]>()
     for (const input of inputs.values()) {
       const same = byId.get(input.id)
@@ -127,7 +134,7 @@ export class Pipelines implements Oracle {
       this.#findings.checks++
       const found = outputs.get(id) ?? []
       if (found.length > sources.length) this.#duplicate(promised, id, found, end)
-      if (settledBefore < end.lastFaultEnd) continue
+      if (settledBefore < end.lastFaultEnd || isCompacted) continue
       const isMissing = (input: Input): boolean =>
         commits.get(input.partition)?.some(({ offset, time }) => offset > input.offset && time < settledBefore) === true
       const due = sources.filter(isMissing)

@@ -10,6 +10,7 @@
 import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
 import { parsePartition, type NodeName } from '../kernel/names.js'
 import type { Micros, Offset } from '../kernel/units.js'
+import type { CompactionModel } from './compaction-model.js'
 import { Findings } from './findings.js'
 import type { LogModel } from './log-model.js'
 import type { Oracle, OracleReport, Promises, RunEnd } from './oracle.js'
@@ -62,6 +63,7 @@ export class Transactions implements Oracle {
   readonly #promises: Promises
   readonly #logs: LogModel
   readonly #keeper: PromiseKeeper
+  readonly #compaction: CompactionModel
   /** Node → the transaction that it is in. */
   readonly #current = new Map<NodeName, Txn>()
   readonly #txnOf = new Map<string, Txn>()
@@ -73,7 +75,8 @@ export class Transactions implements Oracle {
   readonly #written = new Map<string, Map<number, Micros>>()
   readonly #leaders = new Map<string, NodeName>()
 
-  constructor(promises: Promises, keeper: PromiseKeeper, logs: LogModel) {
+  constructor(promises: Promises, keeper: PromiseKeeper, logs: LogModel, compaction: CompactionModel) {
+    this.#compaction = compaction
     this.#promises = promises
     this.#keeper = keeper
     this.#logs = logs
@@ -201,8 +204,11 @@ export class Transactions implements Oracle {
       for (const { id } of visibleRecords(this.#logs.log(leader, partition))) visible.add(id)
     }
     for (const txn of this.#txns) {
-      // What was deleted since tells nothing.
-      const acked = txn.acked.filter(({ partition, offset }) => offset >= this.#logs.deletedTo(partition))
+      // What was deleted or compacted since tells nothing.
+      const acked = txn.acked.filter(
+        ({ partition, offset }) =>
+          offset >= this.#logs.deletedTo(partition) && offset >= this.#compaction.cleanedTo(partition),
+      )
       const isSettled = end.time - Math.max(txn.time, end.lastFaultEnd) >= patience
       if (acked.length === 0 || !isSettled) continue
       this.atomic.checks++

@@ -16,7 +16,7 @@ import { parseConsumerConfig, type ConsumerConfig } from '../client/consumer-con
 import type { OffsetAndMetadata } from '../client/group/offset-commits.js'
 import { Producer } from '../client/producer.js'
 import { parseProducerConfig, type ProducerConfig } from '../client/producer-config.js'
-import { encode, idOf } from '../client/workload-record.js'
+import { encode, idOfRecord } from '../client/workload-record.js'
 import type { Env, Program } from '../kernel/env.js'
 import { partitionName, type NodeName } from '../kernel/names.js'
 import { MICROS_PER_MS, type Millis } from '../kernel/units.js'
@@ -143,10 +143,10 @@ export class PipelineProgram implements Program {
     else this.#env.after(this.#workMs * records.length, work)
   }
 
-  #send(producer: Producer, { key, value }: ConsumedRecord, onFailed: () => void): void {
+  #send(producer: Producer, record: ConsumedRecord, onFailed: () => void): void {
     const id = `${this.#name}/${this.#memory.next++}`
     const { to, bytes } = this.#spec
-    producer.send({ topic: to, id, key, value: encode(id, bytes, idOf(value)) }, (outcome) => {
+    producer.send({ topic: to, id, key: record.key, value: encode(id, bytes, idOfRecord(record)) }, (outcome) => {
       if (!outcome.ok) onFailed()
     })
   }

@@ -1,7 +1,7 @@
 /** The application is done with records that a poll gave it: what oracles and measures know of its work. */
 
 import type { ConsumedRecord } from '../client/completed-fetch.js'
-import { idOf } from '../client/workload-record.js'
+import { idOfRecord } from '../client/workload-record.js'
 import type { Env } from '../kernel/env.js'
 import { partitionName } from '../kernel/names.js'
 
@@ -15,7 +15,7 @@ export function emitProcessed(env: Env, records: readonly ConsumedRecord[]): voi
       const record = records[end] as ConsumedRecord
       if (record.topic !== first.topic || record.index !== first.index) break
       offsets.push(record.offset)
-      ids.push(idOf(record.value))
+      ids.push(idOfRecord(record))
     }
     env.emit('consume.processed', { partition: partitionName(first.topic, first.index), offsets, ids })
   }

@@ -3,8 +3,10 @@
  */
 
 import { partitionName } from '../kernel/names.js'
-import type { GroupPromises, PipelinePromises, Promises, TopicPromises } from '../oracle/oracle.js'
-import type { ClusterSpec, TopicSpec } from '../cluster/cluster-spec.js'
+import { parseConfig, type Settings } from '../kernel/config-def.js'
+import { LOG_BROKER_SETTINGS, LOG_SETTINGS, logConfig, topicDefaults } from '../log/log-config.js'
+import type { GroupPromises, LogPromises, PipelinePromises, Promises, TopicPromises } from '../oracle/oracle.js'
+import type { ClusterSpec, RawConfig, TopicSpec } from '../cluster/cluster-spec.js'
 import { nodesOfSpec } from './client-nodes.js'
 import type { ClientSpec, Scenario } from './scenario.js'
 
@@ -34,6 +36,7 @@ export function promisesOf(scenario: Scenario): Promises {
       replicationFactor: replicationFactor(topic, cluster),
       minInsyncReplicas: Number(setting('min.insync.replicas', topic, cluster) ?? 1),
       uncleanLeaderElection: isTrue(setting('unclean.leader.election.enable', topic, cluster)),
+      log: logPromises(scenario, topic.config),
     })
   }
   const groups = new Map<string, GroupPromises>()
@@ -62,6 +65,7 @@ export function promisesOf(scenario: Scenario): Promises {
   }
   return {
     topics,
+    logDefaults: logPromises(scenario, {}),
     readCommitted,
     pipelines: pipelinesOf(scenario),
     transactionTimeout,
@@ -83,6 +87,34 @@ function pipelinesOf({ clients }: Scenario): PipelinePromises[] {
     const { group, topics, to, guarantee } = client
     return [{ name, nodes: nodesOfSpec(name, client), group, topics, to, guarantee }]
   })
+}
+
+/** What brokers keep of a topic's log, by the weakest of the settings that they have or are given at a rolling restart. */
+function logPromises({ cluster, steps }: Scenario, topic: RawConfig): LogPromises {
+  const restarted = steps.flatMap(({ kind, argument }) => {
+    const set = kind === 'rolling-restart' ? (argument as { set?: RawConfig }).set : undefined
+    return set === undefined ? [] : [set]
+  })
+  const configs = [{}, ...Object.values(cluster.nodes), ...restarted].map((own) => {
+    const broker = parseConfig(LOG_BROKER_SETTINGS, pick({ ...cluster.config, ...own }, LOG_BROKER_SETTINGS), [])
+    return logConfig(topicDefaults(broker), pick(topic, LOG_SETTINGS))
+  })
+  return {
+    policy: [...new Set(configs.flatMap((config) => config['cleanup.policy']))],
+    retentionMs: least(configs.map((config) => config['retention.ms'])),
+    retentionBytes: least(configs.map((config) => config['retention.bytes'])),
+    deleteRetentionMs: least(configs.map((config) => config['delete.retention.ms'])),
+  }
+}
+
+function pick(config: RawConfig, settings: Settings): RawConfig {
+  return Object.fromEntries(Object.entries(config).filter(([name]) => Object.hasOwn(settings, name)))
+}
+
+/** The smallest limit; -1 when there is none. */
+function least(limits: readonly number[]): number {
+  const limited = limits.filter((limit) => limit >= 0)
+  return limited.length === 0 ? -1 : Math.min(...limited)
 }
 
 function setting(name: string, topic: TopicSpec, cluster: ClusterSpec): unknown {

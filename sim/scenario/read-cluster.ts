@@ -297,6 +297,15 @@ function readProducer(
       mend: 'give count, or every above 0',
     })
   }
+  const tombstoneEvery = client['tombstone-every']
+  if (tombstoneEvery !== undefined && client.keys === 0) {
+    problems.push({
+      path: [...path, 'tombstone-every'],
+      message: 'a record without key and value says nothing',
+      mend: 'give keys as well, such as keys: 10',
+      atKey: true,
+    })
+  }
   return {
     kind: 'produce',
     topic: client.produce,
@@ -306,6 +315,7 @@ function readProducer(
     start: client.start,
     config,
     ...(client.count !== undefined && { count: client.count }),
+    ...(tombstoneEvery !== undefined && { tombstoneEvery }),
     ...(client.partition !== undefined && { partition: client.partition }),
     ...(transaction !== undefined && {
       transaction: {

@@ -41,6 +41,8 @@ export interface ProducerSpec extends ClientBase {
   readonly every: Micros
   /** Distinct keys, used in turn; 0 for records without a key. */
   readonly keys: number
+  /** Every so manieth record has no value: on a compacted topic it deletes its key. */
+  readonly tombstoneEvery?: number
   /** Size of each value. */
   readonly bytes: number
   /** Records go in transactions; `transactional.id` is the client's name unless it is set. */

@@ -44,6 +44,7 @@ const producer = z.looseObject({
   count: count.optional(),
   every: duration.default(10_000),
   keys: z.number().int().min(0).default(0),
+  'tombstone-every': count.optional(),
   bytes: size.default(100),
   transaction: strict({
     records: count.default(10),
@@ -84,7 +85,17 @@ const pipeline = z.looseObject({
 })
 
 /** Keys of a client that are not Kafka settings. */
-export const PRODUCER_KEYS = ['produce', 'partition', 'count', 'every', 'keys', 'bytes', 'transaction', 'start']
+export const PRODUCER_KEYS = [
+  'produce',
+  'partition',
+  'count',
+  'every',
+  'keys',
+  'tombstone-every',
+  'bytes',
+  'transaction',
+  'start',
+]
 export const CONSUMER_KEYS = ['consume', 'partitions', 'pause', 'start']
 export const GROUP_KEYS = ['consume', 'group', 'members', 'static', 'work', 'commit', 'hands-off', 'start']
 export const PIPELINE_KEYS = [

@@ -8,13 +8,13 @@
 
 import { Consumer } from '../client/consumer.js'
 import { parseConsumerConfig } from '../client/consumer-config.js'
-import { Producer, type ProducerRecord } from '../client/producer.js'
+import { Producer } from '../client/producer.js'
 import { parseProducerConfig } from '../client/producer-config.js'
-import { encode } from '../client/workload-record.js'
 import type { Boot, Env, Program } from '../kernel/env.js'
 import type { NodeName } from '../kernel/names.js'
 import { MICROS_PER_MS } from '../kernel/units.js'
 import type { WireMode } from '../wire/frame.js'
+import { keysOf, producerRecord } from './producer-record.js'
 import { GroupProgram } from './group-workload.js'
 import { PipelineProgram } from './pipeline-workload.js'
 import { TransactionProgram } from './transaction-workload.js'
@@ -66,7 +66,7 @@ class ProducerProgram implements Program {
     this.#spec = spec
     this.#memory = memory
     this.#producer = new Producer(env, parseProducerConfig(spec.config), bootstrap, { wire })
-    this.#keys = Array.from({ length: spec.keys }, (_, i) => encode(`k${i}`))
+    this.#keys = keysOf(spec)
     this.#tick()
   }
 
@@ -87,16 +87,7 @@ class ProducerProgram implements Program {
   }
 
   #send(number: number): void {
-    const id = `${this.#name}/${number}`
-    const { topic, partition, keys, bytes } = this.#spec
-    const record: ProducerRecord = {
-      topic,
-      id,
-      value: encode(id, bytes),
-      ...(keys > 0 && { key: this.#keys[number % keys] as Uint8Array }),
-      ...(partition !== undefined && { partition }),
-    }
-    this.#producer.send(record, ignore)
+    this.#producer.send(producerRecord(this.#name, this.#spec, this.#keys, number), ignore)
   }
 }
 

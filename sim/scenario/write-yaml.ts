@@ -120,6 +120,7 @@ function plainClient(client: ClientSpec): Plain {
     ...(client.count !== undefined && { count: client.count }),
     every: formatDuration(client.every),
     ...(client.keys > 0 && { keys: client.keys }),
+    ...(client.tombstoneEvery !== undefined && { 'tombstone-every': client.tombstoneEvery }),
     bytes: client.bytes,
     ...(client.transaction !== undefined && { transaction: plainTransaction(client.transaction) }),
     ...start,

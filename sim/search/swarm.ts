@@ -4,7 +4,7 @@
  * Swarm testing (Groce et al., 2012): each scenario draws first which kinds of faults it may use at all, then uses those, so that rare
  * combinations come up that an even mix would drown. The `safe` profile stays within what Kafka promises to survive: replication
  * factor 3, acks=all, min.insync.replicas 2, no unclean election, and at most one broker whose disk may lose what it accepted. There any
- * violation is a defect of the code. Every scenario ends with a calm long enough to judge recovery.
+ * violation is a defect of the code. Some topics are compacted, or kept for seconds only. Every scenario ends with a calm long enough to judge recovery.
  */
 
 import { assert } from '../kernel/errors.js'
@@ -74,18 +74,26 @@ function swarm(name: string, random: Random, profile: Profile): Scenario {
   const kinds = faults.filter(() => random.chance(0.45))
   const chosen = kinds.length > 0 ? kinds : [random.pick(faults)]
   const steps = Array.from({ length: random.between(1, 10) }, () => stepOf(random.pick(chosen), draw))
+  const cleaning = cleaningOf(random.fork('cleaning'))
   const surface = {
     version: 1,
     name,
     cluster: {
       brokers: brokers.length,
       controllers: controllers.length,
-      config: { ...serverConfig(random), ...profile.config(random) },
+      config: { ...serverConfig(random), ...profile.config(random), ...cleaning.server },
       topics: Object.fromEntries(
-        ['orders', ...profile.topics].map((topic) => [topic, { partitions: partitionCount, 'replication-factor': 3 }]),
+        ['orders', ...profile.topics].map((topic) => [
+          topic,
+          {
+            partitions: partitionCount,
+            'replication-factor': 3,
+            ...(topic === 'orders' && { config: cleaning.topic }),
+          },
+        ]),
       ),
     },
-    clients: { ...clients(random), ...profile.clients(random) },
+    clients: cleaning.clients({ ...clients(random), ...profile.clients(random) }),
     steps,
     run: {
       until: formatDuration(STORM + LONGEST_FAULT + CALM),
@@ -96,6 +104,51 @@ function swarm(name: string, random: Random, profile: Profile): Scenario {
   const read = readScenario(surface)
   assert('scenario' in read, 'swarm: invalid scenario', { surface, problems: 'problems' in read ? read.problems : [] })
   return read.scenario
+}
+
+interface CleaningDraw {
+  readonly server: Plain
+  readonly topic: Plain
+  /** The same clients, writing what the topic takes. */
+  clients(all: Plain): Plain
+}
+
+const CLEANERS: Plain = { 'log.retention.check.interval.ms': 2_000, 'log.initial.task.delay.ms': 1_000 }
+
+/** How the log is cleaned: not within a run, as Kafka does by default, or by short retention, compaction, or both. */
+function cleaningOf(random: Random): CleaningDraw {
+  const policy = random.weighted<string | undefined>([
+    [6, undefined],
+    [1, 'delete'],
+    [3, 'compact'],
+    [1, 'compact,delete'],
+  ])
+  if (policy === undefined) return { server: {}, topic: {}, clients: (all) => all }
+  const isCompacted = policy !== 'delete'
+  const topic = {
+    'cleanup.policy': policy,
+    'segment.ms': random.pick([500, 2_000, 10_000]),
+    'file.delete.delay.ms': random.pick([0, 1_000, 60_000]),
+    ...(policy !== 'compact' && { 'retention.ms': random.pick([10_000, 30_000]) }),
+    ...(isCompacted && {
+      'min.cleanable.dirty.ratio': random.pick([0.01, 0.2, 0.5]),
+      'delete.retention.ms': random.pick([0, 1_000, 15_000]),
+      ...(random.chance(0.3) && { 'min.compaction.lag.ms': random.pick([500, 5_000]) }),
+      ...(random.chance(0.3) && { 'max.compaction.lag.ms': random.pick([6_000, 20_000]) }),
+    }),
+  }
+  const keyed = (client: unknown): unknown => {
+    // What a pipeline writes has the keys of what it reads.
+    if (!isCompacted || !Object.hasOwn(client as Plain, 'produce') || Object.hasOwn(client as Plain, 'group'))
+      return client
+    const tombstones = random.chance(0.6) ? { 'tombstone-every': random.between(2, 12) } : {}
+    return { ...(client as Plain), keys: random.between(1, 20), ...tombstones }
+  }
+  return {
+    server: { ...CLEANERS, 'log.cleaner.backoff.ms': random.pick([200, 2_000]) },
+    topic,
+    clients: (all) => Object.fromEntries(Object.entries(all).map(([name, client]) => [name, keyed(client)])),
+  }
 }
 
 function serverConfig(random: Random): Plain {

@@ -13,7 +13,16 @@ import { Oracles } from '../../sim/oracle/oracles.js'
 const P = 'orders-0'
 const PROMISES: Promises = {
   topics: new Map([
-    ['orders', { partitions: 1, replicationFactor: 3, minInsyncReplicas: 2, uncleanLeaderElection: false }],
+    [
+      'orders',
+      {
+        partitions: 1,
+        replicationFactor: 3,
+        minInsyncReplicas: 2,
+        uncleanLeaderElection: false,
+        log: { policy: ['compact', 'delete'], retentionMs: 1_000, retentionBytes: -1, deleteRetentionMs: 1_000 },
+      },
+    ],
   ]),
   groups: new Map([['shop', { topics: ['orders'] }]]),
   readCommitted: new Set(['r2']),
@@ -239,7 +248,7 @@ class Story {
 
 const crcOf = (number: number): number => 1_000 + number
 
-function batchOf(offset: number, number: number, epoch: number): BatchView {
+function batchOf(offset: number, number: number, epoch: number, key = `k${number}`): BatchView {
   return {
     baseOffset: offset,
     lastOffset: offset,
@@ -253,7 +262,14 @@ function batchOf(offset: number, number: number, epoch: number): BatchView {
     count: 1,
     sizeInBytes: 100,
     maxTimestamp: 0,
-    records: () => [{ offsetDelta: 0, timestamp: 0, key: null, value: new TextEncoder().encode(`p1/${number}`) }],
+    records: () => [
+      {
+        offsetDelta: 0,
+        timestamp: 0,
+        key: new TextEncoder().encode(key),
+        value: new TextEncoder().encode(`p1/${number}`),
+      },
+    ],
   }
 }
 
@@ -293,6 +309,27 @@ const BROKEN: Readonly<Record<string, (story: Story) => Story>> = {
   'elections-as-configured': (story) => story.decide(1, 1, 1, [1]).decide(-1, 2, 2, [1]).decide(3, 3, 3, [3], true),
   'positions-consistent': (story) =>
     story.emit('r1', 'consume.position', { partition: P, from: -1, to: 0, reason: 'assigned' }).poll([0]).poll([2]),
+  'compaction-keeps-last': (story) =>
+    story.emit('b1', 'log.cleaned', {
+      partition: P,
+      from: 0,
+      to: 3,
+      bound: 3,
+      bytesBefore: 300,
+      bytesAfter: 200,
+      wallMs: 0,
+      batches: [batchOf(0, 0, 0, 'k0'), batchOf(2, 2, 0, 'k2')],
+    }),
+  'retention-not-early': (story) =>
+    story.emit('b1', 'log.segment-deleted', {
+      partition: P,
+      baseOffset: 0,
+      nextOffset: 3,
+      largestTimestamp: 0,
+      bytes: 300,
+      wallMs: 999,
+      reason: 'retention-time',
+    }),
   'one-owner-per-generation': (story) => story.member('g1', 1).member('g2', 1),
   'committed-offsets-hold': (story) => story.member('g1', 1).works('g1', 3).commits(2),
   'at-least-once': (story) => story.member('g1', 1).works('g1', 3, [1]),
