@@ -160,7 +160,10 @@ export class Groups implements Oracle {
     if (change === 'loaded') {
       if (state.loading?.node !== event.node) state.loading = { node: event.node, members: new Set() }
       state.loading.members.add(member)
-    } else if (change !== 'joined' && event.node === state.coordinator && state.protocol === 'consumer') {
+    } else if (change === 'joined') {
+      // Only one that knows of its removal joins again.
+      state.removed.delete(member)
+    } else if (event.node === state.coordinator && state.protocol === 'consumer') {
       this.#removed(state, member, generation)
     }
   }

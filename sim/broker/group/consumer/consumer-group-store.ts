@@ -225,12 +225,9 @@ export class ConsumerGroupStore {
     if (before?.state === now.state && before.epoch === now.epoch && before.members === now.members) return
     this.#told.set(groupId, now)
     const isSettled = now.state === 'Stable' && before?.epoch === now.epoch
-    this.#emit(
-      groupId,
-      before?.state ?? 'none',
-      now,
-      isSettled ? 'all are reconciled' : (this.#reasons.get(groupId) ?? ''),
-    )
+    const reason = isSettled ? 'all are reconciled' : (this.#reasons.get(groupId) ?? 'members reconcile')
+    this.#reasons.delete(groupId)
+    this.#emit(groupId, before?.state ?? 'none', now, reason)
   }
 
   #emit(group: string, from: string, { state, epoch, members }: Told, reason: string): void {
