@@ -210,7 +210,8 @@ export interface Events {
     member: string
     /** group.instance.id, or empty. */
     instance: string
-    change: 'joined' | 'left' | 'expired' | 'replaced' | 'fenced'
+    /** `loaded`: a member of a KIP-848 group that a new coordinator found in the log; told before the group. */
+    change: 'joined' | 'left' | 'expired' | 'replaced' | 'fenced' | 'loaded'
     generation: number
   }
   /** An offset was committed: its record is below the high watermark. `producerId` -1 outside transactions. */

@@ -6,7 +6,7 @@
  */
 
 import type { ClusterView } from '../cluster/cluster-view.js'
-import type { EventType, TraceEvent } from '../kernel/events.js'
+import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
 import { nodeName } from '../kernel/names.js'
 import type { Trace } from '../kernel/trace.js'
 import { MICROS_PER_MS, type Micros } from '../kernel/units.js'
@@ -29,7 +29,10 @@ export const MEASURES: Readonly<Record<string, { readonly subject: Subject; read
   resets: { subject: 'consumer', doc: 'positions reset by policy or truncation' },
   processed: { subject: 'group', doc: 'different records that the group is done with' },
   again: { subject: 'group', doc: 'records that the group worked on more than once' },
-  rebalances: { subject: 'group', doc: 'generations that the group completed' },
+  rebalances: {
+    subject: 'group',
+    doc: 'generations that the group completed (of a KIP-848 group: epochs in which it was stable)',
+  },
   members: { subject: 'group', doc: 'members of the group' },
   owners: { subject: 'group', doc: 'members that own a partition' },
   state: { subject: 'group', doc: 'state of the group, as Kafka names it' },
@@ -107,6 +110,8 @@ export class Measures {
   /** Node → what it owns. */
   readonly #owned = new Map<string, readonly string[]>()
   readonly #groupStates = new Map<string, { state: string; members: number }>()
+  /** KIP-848 group → the last epoch in which it was stable. */
+  readonly #stableEpochs = new Map<string, number>()
   /** Client → group.id. */
   readonly #groupOf = new Map<string, string>()
   /** Group → partition → offset. */
@@ -265,9 +270,7 @@ export class Measures {
         break
       case 'group.state':
         this.#groupStates.set(event.data.group, { state: event.data.to, members: event.data.members })
-        if (event.data.to === 'Stable' && event.data.from === 'CompletingRebalance') {
-          this.#add('rebalances', event.data.group, 1)
-        }
+        this.#observeGeneration(event.data)
         break
       case 'group.offset': {
         let offsets = this.#committed.get(event.data.group)
@@ -289,6 +292,16 @@ export class Measures {
       default:
         break
     }
+  }
+
+  /** A classic group completes a generation once; a KIP-848 group is stable in an epoch, and in some epochs never. */
+  #observeGeneration({ group, protocol, from, to, generation }: EventOf<'group.state'>['data']): void {
+    if (to !== 'Stable') return
+    const isCompleted =
+      protocol === 'classic' ? from === 'CompletingRebalance' : generation > (this.#stableEpochs.get(group) ?? 0)
+    if (!isCompleted) return
+    if (protocol === 'consumer') this.#stableEpochs.set(group, generation)
+    this.#add('rebalances', group, 1)
   }
 
   #highWatermark(role: string, partition: string, to: number): void {

@@ -299,6 +299,7 @@ const GROUPS: Profile = {
   config: (random) => ({
     'offsets.topic.num.partitions': random.pick([1, 2, 5]),
     'group.initial.rebalance.delay.ms': random.pick([0, 500, 3_000]),
+    ...consumerProtocolConfig(random),
     'transaction.state.log.num.partitions': random.pick([1, 3]),
   }),
   clients: (random) => {
@@ -316,23 +317,7 @@ const GROUPS: Profile = {
       }
       all['r9'] = { consume: 'orders', 'isolation.level': 'read_committed', 'auto.offset.reset': 'earliest' }
     }
-    for (let i = 1; i <= random.between(1, 2); i++) {
-      const commit = random.pick(['auto', 'sync', 'async'])
-      all[`g${i}`] = {
-        consume: 'orders',
-        group: `shop-${i}`,
-        members: random.between(2, MEMBERS_MAX),
-        commit,
-        'auto.offset.reset': 'earliest',
-        'session.timeout.ms': random.pick([6_000, 10_000]),
-        'heartbeat.interval.ms': random.pick([500, 2_000]),
-        'max.poll.interval.ms': random.pick([10_000, 30_000]),
-        ...(random.chance(0.5) && { 'auto.commit.interval.ms': random.pick([100, 1_000]) }),
-        ...(random.chance(0.3) && { static: true }),
-        ...(random.chance(0.4) && { work: `${random.pick([100, 500, 2_000])}us` }),
-        'partition.assignment.strategy': random.pick(['range', 'roundrobin', 'sticky', 'cooperative-sticky']),
-      }
-    }
+    for (let i = 1; i <= random.between(1, 2); i++) all[`g${i}`] = group(random, `shop-${i}`)
     if (random.chance(0.4)) {
       all['t1'] = {
         consume: 'orders',
@@ -370,13 +355,57 @@ const GROUPS: Profile = {
   ],
 }
 
+/** What the coordinator decides for members of KIP-848 groups. */
+function consumerProtocolConfig(random: Random): Plain {
+  const interval = random.pick([500, 2_000])
+  const session = random.pick([6_000, 10_000])
+  return {
+    'group.consumer.min.heartbeat.interval.ms': interval,
+    'group.consumer.heartbeat.interval.ms': interval,
+    'group.consumer.min.session.timeout.ms': session,
+    'group.consumer.session.timeout.ms': session,
+  }
+}
+
+function group(random: Random, name: string): Plain {
+  return {
+    consume: 'orders',
+    group: name,
+    members: random.between(2, MEMBERS_MAX),
+    commit: random.pick(['auto', 'sync', 'async']),
+    'auto.offset.reset': 'earliest',
+    'max.poll.interval.ms': random.pick([10_000, 30_000]),
+    ...(random.chance(0.5) && { 'auto.commit.interval.ms': random.pick([100, 1_000]) }),
+    ...(random.chance(0.3) && { static: true }),
+    ...(random.chance(0.4) && { work: `${random.pick([100, 500, 2_000])}us` }),
+    ...(random.chance(0.5)
+      ? {
+          'group.protocol': 'consumer',
+          ...(random.chance(0.5) && { 'group.remote.assignor': random.pick(['uniform', 'range']) }),
+        }
+      : {
+          'session.timeout.ms': random.pick([6_000, 10_000]),
+          'heartbeat.interval.ms': random.pick([500, 2_000]),
+          'partition.assignment.strategy': random.pick(['range', 'roundrobin', 'sticky', 'cooperative-sticky']),
+        }),
+  }
+}
+
 /** Every group has two members at least. */
 function member(random: Random): string {
   return `g1-${random.between(1, 2)}`
 }
 
 function groupMessage(random: Random): Plain {
-  const api = random.pick(['JoinGroup', 'SyncGroup', 'Heartbeat', 'OffsetCommit', 'OffsetFetch', 'FindCoordinator'])
+  const api = random.pick([
+    'JoinGroup',
+    'SyncGroup',
+    'Heartbeat',
+    'ConsumerGroupHeartbeat',
+    'OffsetCommit',
+    'OffsetFetch',
+    'FindCoordinator',
+  ])
   return random.chance(0.5) ? { request: api } : { response: api }
 }
 
