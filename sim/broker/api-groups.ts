@@ -16,6 +16,9 @@ import type { IncomingRequest, IncomingRequestOf } from '../wire/request-server.
 import type { ApiContext, ApiHandlers } from './api-context.js'
 import { joinError, syncError } from './group/classic-group.js'
 import type { Caller } from './group/classic-groups.js'
+import { heartbeatError } from './group/consumer/consumer-groups.js'
+import { describeError as describeConsumerError } from './group/consumer/describe.js'
+import { checkHeartbeat } from './group/consumer/refusal.js'
 import type { OffsetToCommit } from './group/group-shard.js'
 
 /** From here on topics are told by their ids. */
@@ -39,7 +42,7 @@ export function groupHandlers(context: ApiContext): ApiHandlers {
       if (groupId === CONSUMER_TYPE) return respond(joinError(memberId, Errors.INVALID_GROUP_ID))
       groups.write(
         groupId,
-        (shard) => shard.classic.join(request.body, callerOf(request), respond),
+        (shard) => shard.join(request.body, callerOf(request), respond),
         ({ error }) => {
           // Else the shard answers.
           if (isUnserved(error)) respond(joinError(memberId, error))
@@ -53,7 +56,7 @@ export function groupHandlers(context: ApiContext): ApiHandlers {
       if (groupId === CONSUMER_TYPE) return respond(syncError(Errors.INVALID_GROUP_ID))
       groups.write(
         groupId,
-        (shard) => shard.classic.sync(request.body, respond),
+        (shard) => shard.sync(request.body, respond),
         ({ error }) => {
           if (isUnserved(error)) respond(syncError(error))
         },
@@ -64,7 +67,7 @@ export function groupHandlers(context: ApiContext): ApiHandlers {
       if (!auth.onGroup(request, READ, groupId)) {
         return request.respond({ throttleTimeMs: 0, errorCode: Errors.GROUP_AUTHORIZATION_FAILED })
       }
-      const answer = groups.read(groupId, (shard) => shard.classic.heartbeat(request.body))
+      const answer = groups.read(groupId, (shard) => shard.heartbeat(request.body))
       let errorCode = 'response' in answer ? answer.response : answer.error
       if (groupId === CONSUMER_TYPE) errorCode = Errors.INVALID_GROUP_ID
       // A client cannot tell loading from working, and is not to leave for it.
@@ -78,6 +81,8 @@ export function groupHandlers(context: ApiContext): ApiHandlers {
     ListGroups: (request) => listGroups(context, request),
     DeleteGroups: (request) => deleteGroups(context, request),
     OffsetDelete: (request) => offsetDelete(context, request),
+    ConsumerGroupHeartbeat: (request) => consumerGroupHeartbeat(context, request),
+    ConsumerGroupDescribe: (request) => consumerGroupDescribe(context, request),
   }
 }
 
@@ -109,7 +114,7 @@ function leaveGroup({ groups, auth }: ApiContext, request: IncomingRequestOf<'Le
   const leaving = isSingle ? [{ memberId, groupInstanceId: null, reason: null }] : members
   groups.write(
     groupId,
-    (shard) => shard.classic.leave({ groupId, memberId, members: leaving }),
+    (shard) => shard.leave({ groupId, memberId, members: leaving }),
     (answer) => {
       if (!('response' in answer)) return request.respond({ throttleTimeMs: 0, errorCode: answer.error, members: [] })
       const { response } = answer
@@ -117,6 +122,75 @@ function leaveGroup({ groups, auth }: ApiContext, request: IncomingRequestOf<'Le
       request.respond({ ...response, errorCode: response.members[0]?.errorCode ?? response.errorCode, members: [] })
     },
   )
+}
+
+// ── KIP-848 groups ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function consumerGroupHeartbeat(
+  { groups, config, auth }: ApiContext,
+  request: IncomingRequestOf<'ConsumerGroupHeartbeat'>,
+): void {
+  const { body } = request
+  const refuse = (error: ErrorCode, message: string | null = null): void =>
+    request.respond(heartbeatError({ error, message }))
+  if (!groups.servesConsumerProtocol) return refuse(Errors.UNSUPPORTED_VERSION)
+  if (!auth.onGroup(request, READ, body.groupId)) return refuse(Errors.GROUP_AUTHORIZATION_FAILED)
+  const maySee = (topics: readonly string[]): ReadonlySet<string> => auth.topics(request, DESCRIBE, topics)
+  const subscribed = new Set(body.subscribedTopicNames)
+  if (maySee([...subscribed]).size < subscribed.size) {
+    return refuse(Errors.TOPIC_AUTHORIZATION_FAILED)
+  }
+  const wrong = checkHeartbeat(body, request.version, config.current['group.consumer.assignors'])
+  if (wrong !== undefined) return refuse(wrong.error, wrong.message)
+  groups.write(
+    body.groupId,
+    (shard) => shard.consumer.heartbeat(body, { ...callerOf(request), maySee }),
+    (answer) => {
+      if ('response' in answer) request.respond(answer.response)
+      else refuse(answer.error)
+    },
+  )
+}
+
+function consumerGroupDescribe(context: ApiContext, request: IncomingRequestOf<'ConsumerGroupDescribe'>): void {
+  const { groups, auth } = context
+  const { groupIds } = request.body
+  if (!groups.servesConsumerProtocol) {
+    const unsupported = groupIds.map((groupId) => describeConsumerError(groupId, Errors.UNSUPPORTED_VERSION, null))
+    return request.respond({ throttleTimeMs: 0, groups: unsupported })
+  }
+  const isPermitted = groupIds.map((groupId) => auth.onGroup(request, DESCRIBE, groupId))
+  const denied = groupIds
+    .filter((_, at) => !isPermitted[at])
+    .map((groupId) => describeConsumerError(groupId, Errors.GROUP_AUTHORIZATION_FAILED, null))
+  const described = groupIds
+    .filter((_, at) => isPermitted[at])
+    .map((groupId) => describeConsumerGroup(context, request, groupId))
+  request.respond({ throttleTimeMs: 0, groups: [...denied, ...described] })
+}
+
+/** A group with a topic that the client may not see is not shown at all. */
+function describeConsumerGroup(
+  { groups, auth }: ApiContext,
+  request: IncomingRequestOf<'ConsumerGroupDescribe'>,
+  groupId: string,
+): Apis['ConsumerGroupDescribe']['response']['groups'][number] {
+  if (groupId === '') return describeConsumerError(groupId, Errors.INVALID_GROUP_ID, null)
+  const answer = groups.read(groupId, (shard, committed) => shard.consumer.describe(groupId, committed))
+  if (!('response' in answer)) return describeConsumerError(groupId, answer.error, null)
+  const group = answer.response
+  if (group.errorCode !== Errors.NONE) return group
+  const topics = new Set(
+    group.members.flatMap(({ assignment, targetAssignment }) =>
+      [...assignment.topicPartitions, ...targetAssignment.topicPartitions].map(({ topicName }) => topicName),
+    ),
+  )
+  if (auth.topics(request, DESCRIBE, [...topics]).size < topics.size) {
+    const message = 'The client may not describe every topic of the group.'
+    return describeConsumerError(groupId, Errors.TOPIC_AUTHORIZATION_FAILED, message)
+  }
+  if (!request.body.includeAuthorizedOperations) return group
+  return { ...group, authorizedOperations: auth.operations(request, ResourceType.GROUP, groupId) }
 }
 
 // ── offsets ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -173,7 +247,7 @@ function offsetCommit(context: ApiContext, request: IncomingRequestOf<'OffsetCom
     return settle(asked.map(() => Errors.INVALID_GROUP_ID))
   context.groups.write(
     body.groupId,
-    (shard) => shard.commit(body, offsets),
+    (shard) => shard.commit({ ...body, version }, offsets),
     (answer) => settle('response' in answer ? answer.response : asked.map(() => answer.error)),
   )
 }
@@ -302,11 +376,10 @@ function describeGroups({ groups, auth }: ApiContext, request: IncomingRequestOf
 
 function listGroups({ groups, auth }: ApiContext, request: IncomingRequestOf<'ListGroups'>): void {
   const { statesFilter, typesFilter } = request.body
-  const { shards, error } = groups.shards()
-  const listed = shards.flatMap((shard) => shard.list(statesFilter, typesFilter))
+  const listed = groups.shards().flatMap(({ shard, committed }) => shard.list(statesFilter, typesFilter, committed))
   const seesAll = auth.onCluster(request, DESCRIBE, 'quietly')
   const visible = listed.filter(({ groupId }) => seesAll || auth.onGroup(request, DESCRIBE, groupId, 'quietly'))
-  request.respond({ throttleTimeMs: 0, errorCode: error, groups: visible })
+  request.respond({ throttleTimeMs: 0, errorCode: Errors.NONE, groups: visible })
 }
 
 function deleteGroups({ groups, auth }: ApiContext, request: IncomingRequestOf<'DeleteGroups'>): void {

@@ -47,6 +47,7 @@ const producer = z.looseObject({
   count: count.optional(),
   every: duration.default(10_000),
   keys: z.number().int().min(0).default(0),
+  'tombstone-every': count.optional(),
   bytes: size.default(100),
   transaction: strict({
     records: count.default(10),
@@ -77,6 +78,19 @@ const group = z.looseObject({
   principal,
 })
 
+const pipeline = z.looseObject({
+  consume: z.union([z.string(), z.array(z.string()).min(1)]),
+  group: z.string().min(1),
+  produce: z.string(),
+  'processing.guarantee': z.enum(['exactly_once_v2', 'at_least_once']).default('exactly_once_v2'),
+  members: count.max(1_000).default(1),
+  static: z.boolean().default(false),
+  work: duration.default(0),
+  bytes: size.default(100),
+  start: duration.default(0),
+  principal,
+})
+
 /** Keys of a client that are not Kafka settings. */
 export const PRODUCER_KEYS = [
   'produce',
@@ -84,6 +98,7 @@ export const PRODUCER_KEYS = [
   'count',
   'every',
   'keys',
+  'tombstone-every',
   'bytes',
   'transaction',
   'start',
@@ -91,9 +106,22 @@ export const PRODUCER_KEYS = [
 ]
 export const CONSUMER_KEYS = ['consume', 'partitions', 'pause', 'start', 'principal']
 export const GROUP_KEYS = ['consume', 'group', 'members', 'static', 'work', 'commit', 'hands-off', 'start', 'principal']
+export const PIPELINE_KEYS = [
+  'consume',
+  'group',
+  'produce',
+  'processing.guarantee',
+  'members',
+  'static',
+  'work',
+  'bytes',
+  'start',
+  'principal',
+]
 
-const client = z.union([producer, group, consumer], {
-  error: 'expected a client: { produce: TOPIC, … }, { consume: TOPIC, … } or { consume: TOPIC, group: GROUP, … }',
+const client = z.union([pipeline, producer, group, consumer], {
+  error:
+    'expected a client: { produce: TOPIC, … }, { consume: TOPIC, … }, { consume: TOPIC, group: GROUP, … } or { consume: TOPIC, group: GROUP, produce: TOPIC, … }',
 })
 
 /** Keys of a step that say when; the one that remains is its kind. */
