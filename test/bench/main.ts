@@ -11,6 +11,7 @@ import { idleBench, scenarioBench, steadyBench } from './cluster-bench.js'
 import { kernelBench } from './kernel-bench.js'
 import { logBench } from './log-bench.js'
 import { median, type Figure } from './measure.js'
+import { retentionBench } from './retention-bench.js'
 
 const root = join(import.meta.dirname, '../../..')
 
@@ -38,6 +39,7 @@ const figures = [
   ...steadyBench(),
   ...scenarioBench(root),
   ...idleBench(),
+  ...retentionBench(),
   ...startUpBench(),
 ]
 if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify(figures, undefined, 2)}\n`)
