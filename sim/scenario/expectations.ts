@@ -143,6 +143,9 @@ function readMeasures(
   })
 }
 
+/** Partitions that come into being when somebody asks for a coordinator. */
+const KAFKAS_OWN = /^__(?:consumer_offsets|transaction_state)-\d+$/
+
 function checkMeasure(text: string, { surface, names }: Context): { message: string; mend?: string } | undefined {
   const name = parseMeasure(text)
   const measure = name && Object.hasOwn(MEASURES, name.measure) ? MEASURES[name.measure] : undefined
@@ -164,6 +167,7 @@ function checkMeasure(text: string, { surface, names }: Context): { message: str
     node: [...names.brokers, ...names.controllers, ...names.clients],
   }[measure.subject]
   if (candidates.includes(name.subject)) return undefined
+  if (measure.subject === 'partition' && KAFKAS_OWN.test(name.subject)) return undefined
   if (measure.subject === 'none')
     return { message: `${name.measure} is about the whole run`, mend: `write ${name.measure}` }
   const near = nearest(name.subject, candidates)

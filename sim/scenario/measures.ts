@@ -49,6 +49,9 @@ export const MEASURES: Readonly<Record<string, { readonly subject: Subject; read
   'unclean-elections': { subject: 'partition', doc: 'leaders from outside ISR and ELR' },
   'without-leader': { subject: 'partition', doc: 'milliseconds without a leader that took up its role' },
   truncated: { subject: 'partition', doc: 'records truncated on any replica' },
+  compactions: { subject: 'partition', doc: 'times that a replica put compacted segments in the place of old ones' },
+  'segments-deleted': { subject: 'partition', doc: 'segments that replicas deleted by retention or below the log start' },
+  'log-start': { subject: 'partition', doc: 'where the log of the leader begins' },
   up: { subject: 'node', doc: 'whether the process runs' },
   unfenced: { subject: 'node', doc: 'whether the controller lets the broker lead' },
   starts: { subject: 'node', doc: 'process starts, the first included' },
@@ -86,6 +89,9 @@ const WATCHED: readonly EventType[] = [
   'controller.partition',
   'controller.active',
   'log.truncate',
+  'log.cleaned',
+  'log.segment-deleted',
+  'log.start-offset',
   'node.start',
   'node.down',
   'fault.skipped',
@@ -222,6 +228,16 @@ export class Measures {
         break
       case 'log.truncate':
         this.#add('truncated', event.data.partition, event.data.from - event.data.to)
+        break
+      case 'log.cleaned':
+        this.#add('compactions', event.data.partition, 1)
+        break
+      case 'log.segment-deleted':
+        this.#add('segments-deleted', event.data.partition, 1)
+        break
+      case 'log.start-offset':
+        if (this.#acting.get(event.data.partition) === event.node)
+          this.#counts.set(key('log-start', event.data.partition), event.data.to)
         break
       case 'node.start':
         this.#add('starts', event.node, 1)

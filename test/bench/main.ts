@@ -12,6 +12,7 @@ import { groupBench } from './group-bench.js'
 import { kernelBench } from './kernel-bench.js'
 import { logBench } from './log-bench.js'
 import { median, type Figure } from './measure.js'
+import { retentionBench } from './retention-bench.js'
 
 const root = join(import.meta.dirname, '../../..')
 
@@ -40,6 +41,7 @@ const figures = [
   ...scenarioBench(root),
   ...groupBench(),
   ...idleBench(),
+  ...retentionBench(),
   ...startUpBench(),
 ]
 if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify(figures, undefined, 2)}\n`)
