@@ -20,6 +20,8 @@ import { MICROS_PER_MS, type Millis } from '../kernel/units.js'
 import type { WireMode } from '../wire/frame.js'
 import type { GroupSpec } from './scenario.js'
 
+/** How long an application looks at what a poll threw, before it tries again: the same may be thrown at once. */
+export const ERROR_PAUSE_MS = 100
 /** How long a poll waits for records before it is done with none. */
 const POLL_TIMEOUT_MS = 1_000
 const RESTART_DELAY_MS = 1_000
@@ -74,7 +76,8 @@ export class GroupProgram implements Program {
         consumer.close(() => this.#env.after(RESTART_DELAY_MS, () => this.#restart()))
         return
       }
-      if (this.#spec.handsOff) this.#handOff(records)
+      if (error !== undefined && records.length === 0) this.#env.after(ERROR_PAUSE_MS, () => this.#poll())
+      else if (this.#spec.handsOff) this.#handOff(records)
       else this.#work(records)
     }, POLL_TIMEOUT_MS)
   }

@@ -15,7 +15,7 @@ import type { Boot, Env, Program } from '../kernel/env.js'
 import type { NodeName } from '../kernel/names.js'
 import { MICROS_PER_MS } from '../kernel/units.js'
 import type { WireMode } from '../wire/frame.js'
-import { GroupProgram } from './group-workload.js'
+import { ERROR_PAUSE_MS, GroupProgram } from './group-workload.js'
 import { TransactionProgram } from './transaction-workload.js'
 import type { ClientSpec, ConsumerSpec, ProducerSpec } from './scenario.js'
 
@@ -126,9 +126,10 @@ class ConsumerProgram implements Program {
 
   #poll(): void {
     if (this.#stopping) return
-    this.#consumer.poll(() => {
-      if (this.#spec.pause === 0) this.#poll()
-      else this.#env.after(this.#spec.pause / MICROS_PER_MS, () => this.#poll())
+    this.#consumer.poll(({ error }) => {
+      const pauseMs = Math.max(this.#spec.pause / MICROS_PER_MS, error === undefined ? 0 : ERROR_PAUSE_MS)
+      if (pauseMs === 0) this.#poll()
+      else this.#env.after(pauseMs, () => this.#poll())
     }, POLL_TIMEOUT_MS)
   }
 }

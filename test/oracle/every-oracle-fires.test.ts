@@ -146,9 +146,17 @@ class Story {
     return this.emit(node, 'consumer.assigned', { group, member: node, generation, partitions: owned, owned })
   }
 
-  groupState(to: string, node = 'b1', from = 'none'): this {
-    const data = { group: 'shop', protocol: 'classic' as const, from, to, generation: 1, members: 1, reason: 'test' }
+  groupState(to: string, node = 'b1', from = 'none', protocol: 'classic' | 'consumer' = 'classic'): this {
+    const data = { group: 'shop', protocol, from, to, generation: 1, members: 1, reason: 'test' }
     return this.emit(node, 'group.state', data)
+  }
+
+  groupMember(member: string, change: 'joined' | 'left' | 'expired' | 'loaded', generation: number, node = 'b1'): this {
+    return this.emit(node, 'group.member', { group: 'shop', member, instance: '', change, generation })
+  }
+
+  gives(node: string, how: 'revoked' | 'lost' = 'revoked'): this {
+    return this.emit(node, 'consumer.revoked', { group: 'shop', member: node, generation: 1, partitions: [P], how })
   }
 
   /** The member was given, worked on and committed offsets up to `end`, but for those in `except`. */
@@ -299,6 +307,54 @@ describe('a group', () => {
     const story = new Story().written().member('g1', 1).works('g1', 3)
     story.emit('g1', 'consume.position', { partition: P, from: 3, to: 1, reason: 'seek' }).commits(2)
     expect(story.report('committed-offsets-hold').verdict).toBe('pass')
+  })
+})
+
+describe('a KIP-848 group', () => {
+  const stable = (): Story => new Story().written().groupState('Stable', 'b1', 'none', 'consumer')
+  const owners = (story: Story) => story.report('one-owner-per-generation')
+
+  it('has one owner at a time, whatever the epochs of its members', () => {
+    expect(owners(stable().member('g1', 1).member('g2', 2)).verdict).toBe('fail')
+    expect(owners(stable().member('g1', 2).member('g2', 1)).verdict).toBe('fail')
+    expect(owners(stable().member('g1', 1).gives('g1').member('g2', 2)).verdict).toBe('pass')
+  })
+
+  it('may give away what a member owned that was removed', () => {
+    expect(owners(stable().member('g1', 1).groupMember('g1', 'expired', 1).member('g2', 2)).verdict).toBe('pass')
+    // Only the group's coordinator removes members.
+    expect(owners(stable().member('g1', 1).groupMember('g1', 'expired', 1, 'b2').member('g2', 2)).verdict).toBe('fail')
+  })
+
+  it('does not listen to a member that does not know that it was removed, until it joins again', () => {
+    const story = stable().groupMember('g1', 'expired', 3).member('g2', 5).member('g1', 3)
+    expect(owners(story).verdict).toBe('pass')
+    expect(owners(story.groupMember('g1', 'joined', 5).member('g1', 6)).verdict).toBe('fail')
+  })
+
+  it('forgets what members owned whom a new coordinator does not find', () => {
+    const reload = (story: Story, found: string): Story =>
+      story.groupMember(found, 'loaded', 1, 'b2').groupState('Stable', 'b2', 'none', 'consumer')
+    expect(owners(reload(stable().member('g1', 1), 'g2').member('g2', 2)).verdict).toBe('pass')
+    expect(owners(reload(stable().member('g1', 1), 'g1').member('g2', 2)).verdict).toBe('fail')
+  })
+})
+
+describe('a commit that comes late', () => {
+  it('is told as a loss where its member had given it up', () => {
+    const story = new Story().written().member('g1', 1).works('g1', 2)
+    story.emit('g1', 'consumer.commit', { id: 7, group: 'shop', how: 'async', partitions: [P], offsets: [1] })
+    story.emit('g1', 'request.failed', { id: 1, api: 'OffsetCommit', to: 'b1', correlation: 1, reason: 'disconnected' })
+    story.emit('g1', 'consumer.committed', { id: 7, group: 'shop', outcome: 'DISCONNECTED' }).commits(1)
+    const { verdict, losses } = story.report('committed-offsets-hold')
+    expect(verdict).toBe('pass')
+    expect(losses).toMatchObject([{ reason: 'a commit that its member had given up came late', count: 1 }])
+  })
+
+  it('is a violation where it had not', () => {
+    const story = new Story().written().member('g1', 1).works('g1', 2)
+    story.emit('g1', 'consumer.commit', { id: 7, group: 'shop', how: 'async', partitions: [P], offsets: [1] })
+    expect(story.commits(1).report('committed-offsets-hold').verdict).toBe('fail')
   })
 })
 
