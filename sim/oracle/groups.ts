@@ -1,8 +1,9 @@
 /**
  * Groups of consumers: `one-owner-per-generation`, `committed-offsets-hold`, `at-least-once`, `groups-settle`.
  *
- * Within a generation no partition belongs to two members; in a KIP-848 group, whose members each have an epoch of their own, at no time: a partition is
- * its member's until that gives it up, or is removed by the coordinator and so knows not yet that it lost it. What a group has committed does not go back unless a member was told to go back.
+ * Within a generation no partition belongs to two members; in a KIP-848 group, whose members each have an epoch of their own, at no time: a
+ * partition is its member's until that gives it up, or is removed by the coordinator and may not know yet that it lost it. What a group has committed does
+ * not go back unless a member was told to go back; where a commit that failed at its member came late all the same, that is told as a loss.
  * Every acknowledged record below what the group has committed was worked on by some member: a commit says so. Where
  * the application hands records to others and commits meanwhile, or begins anew where its reset policy says, that is told as a loss, with
  * the reason. When faults are over, every group is stable, with an owner for each partition, or empty.
@@ -45,11 +46,17 @@ interface GroupState {
   readonly processed: Map<string, Set<Offset>>
   /** Partition → sequence of the last time that a member was told to go back, and where to. */
   readonly goneBack: Map<string, { to: Offset; seq: number }>
+  /** `orders-0@17`: a commit of it failed at the client, and may be on its way still. */
+  readonly late: Set<string>
   /** Who loaded the group, or made it, last: a coordinator that was deposed may not know yet. */
   coordinator: NodeName
   state: string
   stateSeq: number
 }
+
+type Commit = EventOf<'consumer.commit'>['data']
+
+const LATE_COMMIT = 'a commit that its member had given up came late'
 
 interface Acked {
   readonly offset: Offset
@@ -70,6 +77,9 @@ export class Groups implements Oracle {
     'group.offset-removed',
     'group.state',
     'group.member',
+    'consumer.commit',
+    'consumer.committed',
+    'request.failed',
     'produce.acked',
     'node.down',
   ]
@@ -85,6 +95,8 @@ export class Groups implements Oracle {
   readonly #acked = new Map<string, Acked[]>()
   /** Partition → offsets that read_committed shows at the end. */
   readonly #visible = new Map<string, ReadonlySet<Offset>>()
+  /** Node → its commits without an outcome. */
+  readonly #commits = new Map<NodeName, Map<number, Commit>>()
 
   constructor(promises: Promises, logs: LogModel) {
     this.#promises = promises
@@ -119,6 +131,18 @@ export class Groups implements Oracle {
         break
       case 'group.member':
         this.#memberChanged(event)
+        break
+      case 'consumer.commit': {
+        const commits = this.#commits.get(event.node)
+        if (commits === undefined) this.#commits.set(event.node, new Map([[event.data.id, event.data]]))
+        else commits.set(event.data.id, event.data)
+        break
+      }
+      case 'consumer.committed':
+        this.#commits.get(event.node)?.delete(event.data.id)
+        break
+      case 'request.failed':
+        if (event.data.api === 'OffsetCommit') this.#commitsMayComeLate(event.node)
         break
       case 'produce.acked':
         this.#ack(event)
@@ -215,6 +239,8 @@ export class Groups implements Oracle {
   }
 
   #down(node: NodeName): void {
+    this.#commitsMayComeLate(node)
+    this.#commits.delete(node)
     const group = this.#groupOf.get(node)
     const state = group === undefined ? undefined : this.#groups.get(group)
     if (state === undefined) return
@@ -239,6 +265,14 @@ export class Groups implements Oracle {
     else ranges.push([reached, to, event.seq])
   }
 
+  /** What was sent is received, though its sender does not wait any more. */
+  #commitsMayComeLate(node: NodeName): void {
+    for (const { group, partitions, offsets } of this.#commits.get(node)?.values() ?? []) {
+      const { late } = this.#group(group)
+      partitions.forEach((partition, at) => late.add(`${partition}@${offsets[at] ?? -1}`))
+    }
+  }
+
   #committed(event: EventOf<'group.offset'>): void {
     const { group, partition, offset } = event.data
     const state = this.#group(group)
@@ -248,7 +282,8 @@ export class Groups implements Oracle {
       const back = state.goneBack.get(partition)
       if (back === undefined || back.seq < last.seq || back.to > offset) {
         const message = `${group}: committed offset of ${partition} went back from ${last.offset} to ${offset}`
-        this.offsets.add(partition, message, event.time, [last.seq, event.seq])
+        const excuse = state.late.has(`${partition}@${offset}`) ? LATE_COMMIT : undefined
+        this.offsets.add(partition, message, event.time, [last.seq, event.seq], excuse)
       }
     }
     state.committed.set(partition, { offset, seq: event.seq })
@@ -357,6 +392,7 @@ export class Groups implements Oracle {
         passedOver: new Map(),
         processed: new Map(),
         goneBack: new Map(),
+        late: new Set(),
         coordinator: '',
         state: 'none',
         stateSeq: 0,

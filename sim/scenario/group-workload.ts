@@ -20,10 +20,11 @@ import type { WireMode } from '../wire/frame.js'
 import { emitProcessed } from './processed.js'
 import type { GroupSpec } from './scenario.js'
 
+/** How long an application looks at what a poll threw, before it tries again: the same may be thrown at once. */
+export const ERROR_PAUSE_MS = 100
 /** How long a poll waits for records before it is done with none. */
 const POLL_TIMEOUT_MS = 1_000
 const RESTART_DELAY_MS = 1_000
-const DENIED_DELAY_MS = 1_000
 
 export class GroupProgram implements Program {
   readonly #env: Env
@@ -72,14 +73,15 @@ export class GroupProgram implements Program {
     consumer.poll(({ records, error }) => {
       if (this.#stopping) return
       if (error?.error === 'TOPIC_AUTHORIZATION_FAILED') {
-        this.#env.after(DENIED_DELAY_MS, () => this.#poll())
+        this.#env.after(ERROR_PAUSE_MS, () => this.#poll())
         return
       }
       if (error !== undefined && error.partition === '') {
         consumer.close(() => this.#env.after(RESTART_DELAY_MS, () => this.#restart()))
         return
       }
-      if (this.#spec.handsOff) this.#handOff(records)
+      if (error !== undefined && records.length === 0) this.#env.after(ERROR_PAUSE_MS, () => this.#poll())
+      else if (this.#spec.handsOff) this.#handOff(records)
       else this.#work(records)
     }, POLL_TIMEOUT_MS)
   }

@@ -50,7 +50,10 @@ export const MEASURES: Readonly<Record<string, { readonly subject: Subject; read
   'without-leader': { subject: 'partition', doc: 'milliseconds without a leader that took up its role' },
   truncated: { subject: 'partition', doc: 'records truncated on any replica' },
   compactions: { subject: 'partition', doc: 'times that a replica put compacted segments in the place of old ones' },
-  'segments-deleted': { subject: 'partition', doc: 'segments that replicas deleted by retention or below the log start' },
+  'segments-deleted': {
+    subject: 'partition',
+    doc: 'segments that replicas deleted by retention or below the log start',
+  },
   'log-start': { subject: 'partition', doc: 'where the log of the leader begins' },
   up: { subject: 'node', doc: 'whether the process runs' },
   unfenced: { subject: 'node', doc: 'whether the controller lets the broker lead' },

@@ -15,7 +15,7 @@ import type { NodeName } from '../kernel/names.js'
 import { MICROS_PER_MS } from '../kernel/units.js'
 import type { WireMode } from '../wire/frame.js'
 import { keysOf, producerRecord } from './producer-record.js'
-import { GroupProgram } from './group-workload.js'
+import { ERROR_PAUSE_MS, GroupProgram } from './group-workload.js'
 import { PipelineProgram } from './pipeline-workload.js'
 import { TransactionProgram } from './transaction-workload.js'
 import type { ClientSpec, ConsumerSpec, ProducerSpec } from './scenario.js'
@@ -96,7 +96,6 @@ function ignore(): void {}
 
 /** How long a poll waits for records before it is done with none. */
 const POLL_TIMEOUT_MS = 1_000
-const DENIED_DELAY_MS = 1_000
 
 class ConsumerProgram implements Program {
   readonly #env: Env
@@ -121,8 +120,7 @@ class ConsumerProgram implements Program {
   #poll(): void {
     if (this.#stopping) return
     this.#consumer.poll(({ error }) => {
-      const isDenied = error?.error === 'TOPIC_AUTHORIZATION_FAILED'
-      const pauseMs = isDenied ? DENIED_DELAY_MS : this.#spec.pause / MICROS_PER_MS
+      const pauseMs = Math.max(this.#spec.pause / MICROS_PER_MS, error === undefined ? 0 : ERROR_PAUSE_MS)
       if (pauseMs === 0) this.#poll()
       else this.#env.after(pauseMs, () => this.#poll())
     }, POLL_TIMEOUT_MS)

@@ -3,7 +3,8 @@
  *
  * For each (message, version) that is used, one plain function each for size, writing and reading is generated on first use: no
  * schema is walked on the message path. Rules are those of Kafka's message generator (KIP-482): compact lengths and a section of
- * tagged fields in flexible versions, a tagged field left out when it holds its default, int8 −1 or 1 before a nullable struct.
+ * tagged fields in flexible versions, a tagged field left out when it holds its default, int8 −1 or 1 before a nullable struct (0 or 1 in a
+ * tagged field).
  *
  * A reader gives the full shape of the newest version, defaults filled in, so that handlers know no versions. A writer drops
  * ignorable fields that its version lacks and throws InvariantError when another such field does not hold its default.
@@ -312,7 +313,7 @@ class Generator {
     }
     const none =
       !field.array && field.type === 'struct'
-        ? 'w.int8(-1)'
+        ? `w.int8(${this.#isTagged(field) ? 0 : -1})`
         : this.#flexible
           ? 'w.uvarint(0)'
           : !field.array && field.type === 'string'
@@ -381,7 +382,8 @@ class Generator {
     const nullable = this.#nullable(field)
     if (!field.array) {
       const value = this.#readElement(field, inner, nullable)
-      return [`${assign} ${field.type === 'struct' && nullable ? `r.int8() < 0 ? null : ${value}` : value}`]
+      const isNull = this.#isTagged(field) ? 'r.int8() <= 0' : 'r.int8() < 0'
+      return [`${assign} ${field.type === 'struct' && nullable ? `${isNull} ? null : ${value}` : value}`]
     }
     const length = this.#fresh('length')
     const array = this.#fresh('array')
@@ -417,6 +419,10 @@ class Generator {
 
   #nullable(field: Field): boolean {
     return includes(field.nullable, this.#version)
+  }
+
+  #isTagged(field: Field): boolean {
+    return this.#flexible && includes(field.tagged, this.#version)
   }
 
   /** Bytes of a null. */

@@ -1,6 +1,5 @@
 /**
- * The classic protocol: JoinGroup, SyncGroup, Heartbeat and LeaveGroup over the groups of one shard, with all their timers
- * (`GroupMetadataManager`, the parts of classic groups).
+ * The classic protocol: requests about the classic groups of one shard, with all timers (`GroupMetadataManager`, its classic parts).
  *
  * Requests that wait are answered by callback: a join when the rebalance has everybody, a sync when the leader's assignment is written.
  * Each entry point gives the records to write; a group's own state has changed already (`isApplied`), as in Kafka.

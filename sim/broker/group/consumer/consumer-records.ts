@@ -131,7 +131,7 @@ export const CONSUMER_RECORDS: Readonly<Record<ConsumerGroupRecord['type'], Cons
     subscribedTopicRegex: string null
     rebalanceTimeoutMs: int32 = -1
     serverAssignor: string null
-    classicMemberMetadata: struct null tag 0 = null
+    classicMemberMetadata: struct null tag 0
       sessionTimeoutMs: int32
       supportedProtocols: []struct
         name: string
