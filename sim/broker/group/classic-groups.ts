@@ -44,7 +44,6 @@ export interface Caller {
 }
 
 type Writes = Outcome<GroupRecord, undefined>
-
 const NOTHING: Writes = { records: [], response: undefined, isApplied: true }
 /** From here on a member is given an id first (KIP-394). */
 export const MEMBER_ID_REQUIRED_VERSION = 4
