@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest'
 import { Trace } from '../../sim/kernel/trace.js'
 import { ORACLE_NAMES } from '../../sim/oracle/oracle-names.js'
 import { Oracles } from '../../sim/oracle/oracles.js'
-import { P, PROMISES, Story, type AclEntry, DENY, WRITE, ALL, PREFIXED, batchOf, truncated } from './handmade.js'
+import { P, PROMISES, Story, type AclEntry, DENY, WRITE, ALL, PREFIXED, batchOf, truncated } from './trace-story.js'
 
 /** Oracle → how to break what it guards, after a sound beginning. */
 const BROKEN: Readonly<Record<string, (story: Story) => Story>> = {
