@@ -135,7 +135,9 @@ export class Pipelines implements Oracle {
       const found = outputs.get(id) ?? []
       if (found.length > sources.length) this.#duplicate(promised, id, found, end)
       if (settledBefore < end.lastFaultEnd || isCompacted) continue
+      // What was given and given up may be compacted or deleted before it is read again.
       const isMissing = (input: Input): boolean =>
+        input.offset >= Math.max(this.#compaction.cleanedTo(input.partition), this.#logs.deletedTo(input.partition)) &&
         commits.get(input.partition)?.some(({ offset, time }) => offset > input.offset && time < settledBefore) === true
       const due = sources.filter(isMissing)
       if (due.length > found.length) this.#missing(state, due[0] as Input, end)
