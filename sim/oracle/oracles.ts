@@ -22,6 +22,8 @@ import { Reads } from './reads.js'
 import { Transactions } from './transactions.js'
 import { RUN_CLOCK_EVENTS, RunClock } from './run-clock.js'
 import { Serving, SERVING_EVENTS } from './serving.js'
+import { ZooKeeperHistory } from './zookeeper.js'
+import { ZooKeeperSessions } from './zookeeper-sessions.js'
 
 /** Every promise that is judged, in order of importance. */
 export const ORACLE_NAMES: readonly string[] = [
@@ -46,6 +48,12 @@ export const ORACLE_NAMES: readonly string[] = [
   'groups-settle',
   'read-committed',
   'transactions-end',
+  'zookeeper-total-order',
+  'zookeeper-commits-survive',
+  'one-zookeeper-leader-per-epoch',
+  'ephemerals-follow-sessions',
+  'watches-fire-once',
+  'sessions-live-out',
   'recovers',
 ]
 
@@ -82,6 +90,8 @@ export class Oracles {
     this.#recovers = new Recovers(promises.settle, clock)
     const groups = new Groups(promises, logs)
     const transactions = new Transactions(promises, logs)
+    const ensemble = new ZooKeeperHistory()
+    const sessions = new ZooKeeperSessions()
     this.#oracles = [
       acked,
       committed,
@@ -90,6 +100,8 @@ export class Oracles {
       this.#reads,
       groups,
       transactions,
+      ensemble,
+      sessions,
       this.#recovers,
     ]
     // What a log held before it is opened counts for promises.
@@ -115,6 +127,10 @@ export class Oracles {
       groups.offsets,
       groups.settled,
       transactions.ends,
+      ensemble.survive,
+      ensemble.leaders,
+      sessions.fired,
+      sessions.liveOut,
     ]
     this.#reports = (end) => [
       ...this.#oracles.map((oracle) => oracle.finish(end)),

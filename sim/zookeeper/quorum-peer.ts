@@ -184,7 +184,7 @@ export class QuorumPeer {
     const { database, env } = this.#parts
     try {
       if (wipeMemory) database.clear()
-      if (database.isLoaded) database.fastForward()
+      if (database.isLoaded) database.catchUp()
       else database.load()
       return true
     } catch (error) {

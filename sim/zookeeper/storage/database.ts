@@ -2,7 +2,7 @@
  * A server's database: the tree and the sessions in memory, the log and the snapshots on disk, and the last committed transactions.
  *
  * `load` takes the newest whole snapshot and replays the log over it: everything that was logged, committed or not; the leader of the next epoch
- * decides what of it stays. `fastForward` does so for what was logged and not yet applied when a server stops leading or following. The
+ * decides what of it stays. `catchUp` does so for what was logged and not yet applied when a server stops leading or following. The
  * last `commitLogCount` transactions stay in memory for learners that are behind. Source: `ZKDatabase`, `FileTxnSnapLog`.
  */
 
@@ -75,15 +75,25 @@ export class Database {
     }
     const from = this.lastZxid
     this.#isLoaded = true
-    this.fastForward()
+    this.#fastForward()
     if (snapshot === 'none') this.takeSnapshot(true, () => undefined)
+    this.#tellRecovered(from)
+  }
+
+  /** Applies what was logged and not applied yet. @throws CorruptLogError, DiskError */
+  catchUp(): void {
+    const from = this.lastZxid
+    this.#fastForward()
+    if (this.lastZxid !== from) this.#tellRecovered(from)
+  }
+
+  #tellRecovered(snapshot: Zxid): void {
     const { tree, sessions } = this
-    const data = { snapshot: from, zxid: tree.lastProcessedZxid, sessions: sessions.size, znodes: tree.nodes.size }
+    const data = { snapshot, zxid: tree.lastProcessedZxid, sessions: sessions.size, znodes: tree.nodes.size }
     this.#env.emit('zk.recovered', data)
   }
 
-  /** Applies what is in the log after the last transaction applied. @throws CorruptLogError */
-  fastForward(): void {
+  #fastForward(): void {
     for (const { entry } of this.log.read(this.lastZxid + 1)) {
       this.apply(entry)
       this.remember(entry)
