@@ -59,8 +59,8 @@ export class ZooKeeperSessions implements Oracle {
   readonly #owners = new Map<string, { readonly session: string; readonly seq: number }>()
   /** `server session` → its watches there. */
   readonly #watching = new Map<string, Watching>()
-  /** Client → the server that it is connected to. */
-  readonly #serverOf = new Map<NodeName, NodeName>()
+  /** Session → the server that its client is connected to. */
+  readonly #serverOf = new Map<string, NodeName>()
   /** `leader session` → when it was known alive, and the timeout granted. */
   readonly #touched = new Map<string, { readonly time: Micros; readonly timeout: number; readonly seq: number }>()
   readonly #drift = new Map<NodeName, number>()
@@ -82,7 +82,7 @@ export class ZooKeeperSessions implements Oracle {
       case 'zk.watch':
         return this.#watch(event)
       case 'zk.client':
-        this.#serverOf.set(event.node, event.data.to === 'connected' ? event.data.server : '')
+        this.#serverOf.set(event.data.session, event.data.to === 'connected' ? event.data.server : '')
         return
       case 'zk.client-watch':
         return this.#told(event)
@@ -193,7 +193,7 @@ export class ZooKeeperSessions implements Oracle {
 
   #told({ node, data, seq, time }: EventOf<'zk.client-watch'>): void {
     const { session, type, path } = data
-    const server = this.#serverOf.get(node) ?? ''
+    const server = this.#serverOf.get(session) ?? ''
     const sent = this.#watching.get(`${server} ${session}`)?.sent.shift()
     this.fired.checks++
     if (sent === `${type} ${path}`) return
@@ -221,7 +221,12 @@ export class ZooKeeperSessions implements Oracle {
 
   #forget(node: NodeName): void {
     if (zookeeperId(node) === undefined) return
-    for (const key of this.#watching.keys()) if (key.startsWith(`${node} `)) this.#watching.delete(key)
+    // What it had sent may still arrive.
+    for (const [key, { data, child }] of this.#watching) {
+      if (!key.startsWith(`${node} `)) continue
+      data.clear()
+      child.clear()
+    }
     for (const key of this.#touched.keys()) if (key.startsWith(`${node} `)) this.#touched.delete(key)
   }
 }

@@ -35,6 +35,8 @@ export class Database {
   /** Ascending by zxid. */
   committed: TxnEntry[] = []
   #isLoaded = false
+  /** The log ends before the snapshot that was loaded: what will be logged does not continue it. */
+  hasLogGap = false
   #snapshotsBeingWritten = 0
 
   constructor(env: Env, config: ZooKeeperConfig) {
@@ -75,6 +77,8 @@ export class Database {
     }
     const from = this.lastZxid
     this.#isLoaded = true
+    const lastLogged = this.log.lastZxid()
+    this.hasLogGap = lastLogged !== 0 && lastLogged < from
     this.#fastForward()
     if (snapshot === 'none') this.takeSnapshot(true, () => undefined)
     this.#tellRecovered(from)
@@ -175,6 +179,24 @@ export class Database {
       this.#snapshotsBeingWritten--
       done(error as DiskError)
     }
+  }
+
+  /**
+   * Makes a durable snapshot of what is in memory the beginning of history here: a log with a gap, from which nobody may be brought up
+   * to date, goes. ZooKeeper keeps it (ZOOKEEPER-2846).
+   */
+  restartLog(done: (error?: DiskError) => void): void {
+    this.takeSnapshot(true, (error) => {
+      if (error !== undefined) return done(error)
+      try {
+        this.log.clear()
+      } catch (failure) {
+        return done(failure as DiskError)
+      }
+      this.hasLogGap = false
+      this.log.startAfter(this.lastZxid)
+      done()
+    })
   }
 
   get isWritingSnapshot(): boolean {
