@@ -77,7 +77,10 @@ class BusyClient {
       [4, () => zk.create(`${path}/e-`, data, 'EPHEMERAL_SEQUENTIAL', done)],
       [2, () => zk.create(`/${this.#env.node}`, data, 'EPHEMERAL', done)],
       [6, () => zk.setData(path, data, random.chance(0.7) ? -1 : random.int(4), done)],
-      [2, () => zk.delete(random.chance(0.3) ? path : `${path}/e-${String(random.int(30)).padStart(10, '0')}`, -1, done)],
+      [
+        2,
+        () => zk.delete(random.chance(0.3) ? path : `${path}/e-${String(random.int(30)).padStart(10, '0')}`, -1, done),
+      ],
       [3, () => zk.getData(path, true, done)],
       [3, () => zk.getChildren(path, true, done)],
       [2, () => zk.exists(`${path}/nothing`, random.chance(0.5), done)],
@@ -131,7 +134,7 @@ export function chaos(seed: string, options: ChaosOptions): ChaosResult {
     problems.push(`not settled: ${[...ensemble.states].map(([name, state]) => `${name} ${state}`).join(', ')}`)
   }
   const before = busy.map((client) => client.succeeded)
-  ensemble.run(20_000)
+  ensemble.run(12_000)
   busy.forEach((client, i) => {
     if (client.succeeded === before[i]) problems.push(`a client gets nothing done`)
   })
@@ -150,7 +153,10 @@ function injectFaults(ensemble: Ensemble, random: Random, forMs: number): () => 
   const until = engine.now + forMs * 1_000
   const active: { remove(): void }[] = []
   const names = ensemble.names
-  const everybody = (): string[] => [...names, ...world.nodes.map((node) => node.name).filter((name) => name.startsWith('k'))]
+  const everybody = (): string[] => [
+    ...names,
+    ...world.nodes.map((node) => node.name).filter((name) => name.startsWith('k')),
+  ]
   while (engine.now < until) {
     ensemble.run(random.between(20, 2_500))
     const node = random.pick(names)
