@@ -21,6 +21,8 @@ interface Watching {
   readonly child: Set<string>
   /** Sent to the client, and not told by it yet. */
   readonly sent: string[]
+  /** What it told last. */
+  told: string
   zxid: number
 }
 
@@ -194,10 +196,18 @@ export class ZooKeeperSessions implements Oracle {
   #told({ node, data, seq, time }: EventOf<'zk.client-watch'>): void {
     const { session, type, path } = data
     const server = this.#serverOf.get(session) ?? ''
-    const sent = this.#watching.get(`${server} ${session}`)?.sent.shift()
+    const watching = this.#watchingOf(server, session)
+    const { sent } = watching
+    const told = `${type} ${path}`
     this.fired.checks++
-    if (sent === `${type} ${path}`) return
-    const message = `${node} is told of ${type} ${path} where ${sent ?? 'nothing'} was sent`
+    // After a reconnect a deletion is sent for each kind of watch, and the client has told it by then.
+    const isRepeated = (): boolean =>
+      sent[0] !== told && sent[0] === watching.told && sent[0].startsWith('NodeDeleted ')
+    while (isRepeated()) sent.shift()
+    const expected = sent.shift()
+    watching.told = told
+    if (expected === told) return
+    const message = `${node} is told of ${type} ${path} where ${expected ?? 'nothing'} was sent`
     this.fired.add(path, message, time, [seq])
   }
 
@@ -232,7 +242,7 @@ export class ZooKeeperSessions implements Oracle {
 }
 
 function newWatching(): Watching {
-  return { data: new Set(), child: new Set(), sent: [], zxid: 0 }
+  return { data: new Set(), child: new Set(), sent: [], told: '', zxid: 0 }
 }
 
 /** What the event ends; false when no watch waited for it. */

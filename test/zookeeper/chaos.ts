@@ -128,9 +128,13 @@ export function chaos(seed: string, options: ChaosOptions): ChaosResult {
   ensemble.runUntil(() => ensemble.isSettled, 30_000, 10)
   const end = injectFaults(ensemble, engine.random.fork('chaos'), options.faultsMs)
   end()
-  for (const name of ensemble.names) world.start(name)
   const problems: string[] = []
-  if (!ensemble.runUntil(() => ensemble.isSettled, 90_000, 50)) {
+  const settled = (): boolean => {
+    // Some were still on their way out.
+    restart(ensemble, ensemble.names)
+    return ensemble.isSettled
+  }
+  if (!ensemble.runUntil(settled, 90_000, 50)) {
     problems.push(`not settled: ${[...ensemble.states].map(([name, state]) => `${name} ${state}`).join(', ')}`)
   }
   const before = busy.map((client) => client.succeeded)
@@ -181,6 +185,11 @@ function injectFaults(ensemble: Ensemble, random: Random, forMs: number): () => 
       [4, () => void active.push(partition(ensemble, random, everybody()))],
       [2, () => void active.push(world.network.partition([[node], everybody().filter((name) => name !== node)]))],
       [2, () => void active.push(disk.slow({ addedMicros: random.between(1_000, 400_000) }))],
+      [1, () => void active.push(world.network.oneWay([node], 'all'))],
+      [1, () => void active.push(world.network.loss(random.pick([0.05, 0.3])))],
+      [1, () => void active.push(world.network.latency({ fixedMicros: random.between(1_000, 300_000) }))],
+      [1, () => world.node(node).clock.jump(random.between(-60_000, 60_000))],
+      [1, () => world.node(node).clock.drift(random.between(-20_000, 20_000))],
       [1, () => void active.push(disk.hang())],
       [1, () => void active.push(disk.fail())],
       [6, () => void active.splice(random.int(active.length + 1), 1)[0]?.remove()],
