@@ -54,6 +54,12 @@ function describeReplication(event: TraceEvent): string {
       return `${event.data.partition} truncated ${event.data.from} → ${event.data.to} (${event.data.reason})`
     case 'log.start-offset':
       return `${event.data.partition} starts at ${event.data.to} (${event.data.reason})`
+    case 'log.segment-deleted':
+      return `${event.data.partition}@${range(event.data.baseOffset, event.data.nextOffset - 1)} deleted, ${event.data.bytes} B (${event.data.reason})`
+    case 'log.cleaned':
+      return `${event.data.partition}@${range(event.data.from, event.data.to - 1)} compacted, ${event.data.bytesBefore} → ${event.data.bytesAfter} B`
+    case 'log.uncleanable':
+      return `${event.data.partition} can't be compacted: ${event.data.reason}`
     case 'log.corrupt':
       return `${event.data.partition}@${event.data.offset} corrupt, found in ${event.data.found}`
     case 'replica.leader':

@@ -141,6 +141,11 @@ function weightOf(event: TraceEvent, partitions: readonly string[]): number {
       return partitions.includes(event.data.partition) ? 72 : 0
     case 'log.truncate':
       return partitions.includes(event.data.partition) ? 74 : 10
+    case 'log.cleaned':
+    case 'log.segment-deleted':
+      return partitions.includes(event.data.partition) ? 42 : 0
+    case 'log.uncleanable':
+      return 64
     case 'group.state':
       return event.data.to === 'Stable' || event.data.to === 'Empty' ? 55 : 28
     case 'consumer.assigned':

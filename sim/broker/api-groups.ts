@@ -9,6 +9,9 @@ import type { IncomingRequest, IncomingRequestOf } from '../wire/request-server.
 import type { ApiContext, ApiHandlers } from './api-context.js'
 import { joinError, syncError } from './group/classic-group.js'
 import type { Caller } from './group/classic-groups.js'
+import { heartbeatError } from './group/consumer/consumer-groups.js'
+import { describeError as describeConsumerError } from './group/consumer/describe.js'
+import { checkHeartbeat } from './group/consumer/refusal.js'
 import type { OffsetToCommit } from './group/group-shard.js'
 
 /** From here on topics are told by their ids. */
@@ -29,7 +32,7 @@ export function groupHandlers(context: ApiContext): ApiHandlers {
       if (groupId === CONSUMER_TYPE) return respond(joinError(memberId, Errors.INVALID_GROUP_ID))
       groups.write(
         groupId,
-        (shard) => shard.classic.join(request.body, callerOf(request), respond),
+        (shard) => shard.join(request.body, callerOf(request), respond),
         ({ error }) => {
           // Else the shard answers.
           if (isUnserved(error)) respond(joinError(memberId, error))
@@ -42,7 +45,7 @@ export function groupHandlers(context: ApiContext): ApiHandlers {
       if (groupId === CONSUMER_TYPE) return respond(syncError(Errors.INVALID_GROUP_ID))
       groups.write(
         groupId,
-        (shard) => shard.classic.sync(request.body, respond),
+        (shard) => shard.sync(request.body, respond),
         ({ error }) => {
           if (isUnserved(error)) respond(syncError(error))
         },
@@ -50,7 +53,7 @@ export function groupHandlers(context: ApiContext): ApiHandlers {
     },
     Heartbeat: (request) => {
       const { groupId } = request.body
-      const answer = groups.read(groupId, (shard) => shard.classic.heartbeat(request.body))
+      const answer = groups.read(groupId, (shard) => shard.heartbeat(request.body))
       let errorCode = 'response' in answer ? answer.response : answer.error
       if (groupId === CONSUMER_TYPE) errorCode = Errors.INVALID_GROUP_ID
       // A client cannot tell loading from working, and is not to leave for it.
@@ -69,12 +72,13 @@ export function groupHandlers(context: ApiContext): ApiHandlers {
     },
     ListGroups: (request) => {
       const { statesFilter, typesFilter } = request.body
-      const { shards, error } = groups.shards()
-      const listed = shards.flatMap((shard) => shard.list(statesFilter, typesFilter))
-      request.respond({ throttleTimeMs: 0, errorCode: error, groups: listed })
+      const listed = groups.shards().flatMap(({ shard, committed }) => shard.list(statesFilter, typesFilter, committed))
+      request.respond({ throttleTimeMs: 0, errorCode: Errors.NONE, groups: listed })
     },
     DeleteGroups: (request) => deleteGroups(context, request),
     OffsetDelete: (request) => offsetDelete(context, request),
+    ConsumerGroupHeartbeat: (request) => consumerGroupHeartbeat(context, request),
+    ConsumerGroupDescribe: (request) => consumerGroupDescribe(context, request),
   }
 }
 
@@ -103,7 +107,7 @@ function leaveGroup({ groups }: ApiContext, request: IncomingRequestOf<'LeaveGro
   const leaving = isSingle ? [{ memberId, groupInstanceId: null, reason: null }] : members
   groups.write(
     groupId,
-    (shard) => shard.classic.leave({ groupId, memberId, members: leaving }),
+    (shard) => shard.leave({ groupId, memberId, members: leaving }),
     (answer) => {
       if (!('response' in answer)) return request.respond({ throttleTimeMs: 0, errorCode: answer.error, members: [] })
       const { response } = answer
@@ -111,6 +115,38 @@ function leaveGroup({ groups }: ApiContext, request: IncomingRequestOf<'LeaveGro
       request.respond({ ...response, errorCode: response.members[0]?.errorCode ?? response.errorCode, members: [] })
     },
   )
+}
+
+// ── KIP-848 groups ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function consumerGroupHeartbeat(
+  { groups, config }: ApiContext,
+  request: IncomingRequestOf<'ConsumerGroupHeartbeat'>,
+): void {
+  const { body } = request
+  const refuse = (error: ErrorCode, message: string | null = null): void =>
+    request.respond(heartbeatError({ error, message }))
+  if (!groups.servesConsumerProtocol) return refuse(Errors.UNSUPPORTED_VERSION)
+  const wrong = checkHeartbeat(body, request.version, config.current['group.consumer.assignors'])
+  if (wrong !== undefined) return refuse(wrong.error, wrong.message)
+  groups.write(
+    body.groupId,
+    (shard) => shard.consumer.heartbeat(body, callerOf(request)),
+    (answer) => {
+      if ('response' in answer) request.respond(answer.response)
+      else refuse(answer.error)
+    },
+  )
+}
+
+function consumerGroupDescribe({ groups }: ApiContext, request: IncomingRequestOf<'ConsumerGroupDescribe'>): void {
+  const described = request.body.groupIds.map((groupId) => {
+    if (!groups.servesConsumerProtocol) return describeConsumerError(groupId, Errors.UNSUPPORTED_VERSION, null)
+    if (groupId === '') return describeConsumerError(groupId, Errors.INVALID_GROUP_ID, null)
+    const answer = groups.read(groupId, (shard, committed) => shard.consumer.describe(groupId, committed))
+    return 'response' in answer ? answer.response : describeConsumerError(groupId, answer.error, null)
+  })
+  request.respond({ throttleTimeMs: 0, groups: described })
 }
 
 // ── offsets ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -161,7 +197,7 @@ function offsetCommit(context: ApiContext, request: IncomingRequestOf<'OffsetCom
     return settle(asked.map(() => Errors.INVALID_GROUP_ID))
   context.groups.write(
     body.groupId,
-    (shard) => shard.commit(body, offsets),
+    (shard) => shard.commit({ ...body, version }, offsets),
     (answer) => settle('response' in answer ? answer.response : asked.map(() => answer.error)),
   )
 }

@@ -189,7 +189,6 @@ export class BrokerParts {
           reconnectBackoffMaxMs: 0,
         }),
       metadata: () => this.metadata.image,
-      topicConfig: (topic) => this.config.topicConfig(topic),
       ...(config['transaction.partition.verification.enable'] && { verifier: this.#verifier }),
     })
   }

@@ -17,7 +17,6 @@ import { DiskError, type Env } from '../kernel/env.js'
 import type { Epoch, NodeId, Offset } from '../kernel/units.js'
 import type { MetadataImage } from '../kraft/metadata/image.js'
 import type { LocalPartition, LocalReplicaChanges, MetadataDelta } from '../kraft/metadata/metadata-delta.js'
-import type { LogConfig } from '../log/log-config.js'
 import type { LogManager } from '../log/log-manager.js'
 import type { PartitionLog } from '../log/partition-log.js'
 import type { RequestClient } from '../wire/request-client.js'
@@ -43,7 +42,6 @@ export interface ReplicaManagerOptions {
   readonly requests: () => RequestClient
   /** The image of now; it is the new one already when `applyDelta` is called. */
   readonly metadata: () => MetadataImage
-  readonly topicConfig: (topic: string) => LogConfig
   /** Asks about transactions before their first append (KIP-890); without one they are believed. */
   readonly verifier?: TransactionVerifier
 }
@@ -256,9 +254,10 @@ export class ReplicaManager {
 
   #reconfigure(delta: MetadataDelta): void {
     if (delta.changedConfigs.size === 0) return
-    const changesAll = [...delta.changedConfigs.keys()].some((resource) => resource.startsWith('broker:'))
-    for (const { topic, log } of this.#registry.online()) {
-      if (changesAll || delta.changedConfigs.has(`topic:${topic}`)) log?.updateConfig(this.#options.topicConfig(topic))
+    const { logManager } = this.#options
+    // Those of brokers reach the log manager by another way.
+    for (const resource of delta.changedConfigs.keys()) {
+      if (resource.startsWith('topic:')) logManager.topicConfigChanged(resource.slice('topic:'.length))
     }
   }
 

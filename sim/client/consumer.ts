@@ -35,7 +35,7 @@ import { MetadataUpdater } from './metadata-updater.js'
 import { OffsetResolver } from './offset-resolver.js'
 import { SubscriptionState, unknownEpoch, type AssignedPartition, type TopicPartition } from './subscription-state.js'
 import type { RebalanceListener } from './subscription.js'
-import { idOf } from './workload-record.js'
+import { idOfRecord } from './workload-record.js'
 import type { GroupMetadata, Offsets } from './group/offset-commits.js'
 
 export interface Polled {
@@ -92,7 +92,7 @@ export class Consumer {
   constructor(env: Env, config: ConsumerConfig, bootstrap: readonly NodeName[], options: ConsumerOptions = {}) {
     this.#env = env
     this.#config = config
-    this.#idOf = options.idOf ?? ((record) => idOf(record.value))
+    this.#idOf = options.idOf ?? idOfRecord
     this.#subscriptions = new SubscriptionState(resetStrategyOf(config))
     this.#metadata = new ClientMetadata(
       bootstrap,

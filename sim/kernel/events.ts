@@ -35,12 +35,15 @@ export interface BatchView {
   readonly count: number
   readonly sizeInBytes: Bytes
   readonly maxTimestamp: Millis
+  /** When its tombstones and markers may go; undefined when compaction has not said so yet. */
+  readonly deleteHorizonMs?: Millis | undefined
   /** Decoded when first asked for. */
   records(): readonly {
     readonly offsetDelta: number
     readonly timestamp: Millis
     readonly key: Uint8Array | null
     readonly value: Uint8Array | null
+    readonly headers?: readonly { readonly key: string; readonly value: Uint8Array | null }[]
   }[]
 }
 
@@ -123,17 +126,27 @@ export interface Events extends ZooKeeperEvents {
     nextOffset: Offset
     largestTimestamp: Millis
     bytes: Bytes
+    /** What the broker's clock showed. */
+    wallMs: Millis
     reason: 'retention-time' | 'retention-size' | 'log-start'
   }
-  /** The cleaner compacted [from, to): `batches` is all that the segments of that range hold now. */
+  /**
+   * The cleaner compacted [from, to): `batches` is all that the segments of that range hold now. Keys were looked for below
+   * `bound`; `wallMs` is what the broker's clock showed when it began.
+   */
   'log.cleaned': {
     partition: string
     from: Offset
     to: Offset
+    bound: Offset
     bytesBefore: Bytes
     bytesAfter: Bytes
+    wallMs: Millis
     batches: readonly BatchView[]
   }
+
+  /** The cleaner met what it can't read, and leaves this log alone until the broker starts again. */
+  'log.uncleanable': { partition: string; reason: Reason }
 
   // ── replicas (broker) ─────────────────────────────────────────────────────────────────────────────────────────────
   'replica.leader': {
@@ -198,7 +211,8 @@ export interface Events extends ZooKeeperEvents {
     member: string
     /** group.instance.id, or empty. */
     instance: string
-    change: 'joined' | 'left' | 'expired' | 'replaced' | 'fenced'
+    /** `loaded`: a member of a KIP-848 group that a new coordinator found in the log; told before the group. */
+    change: 'joined' | 'left' | 'expired' | 'replaced' | 'fenced' | 'loaded'
     generation: number
   }
   /** An offset was committed: its record is below the high watermark. `producerId` -1 outside transactions. */
@@ -434,8 +448,9 @@ export const HASHED_FIELDS: Hashed = {
   'log.flush': ['partition', 'upTo'],
   'log.corrupt': ['partition', 'offset', 'position', 'found'],
   'log.deleted': ['partition'],
-  'log.segment-deleted': ['partition', 'baseOffset', 'nextOffset', 'largestTimestamp', 'reason'],
-  'log.cleaned': ['partition', 'from', 'to', 'bytesBefore', 'bytesAfter'],
+  'log.segment-deleted': ['partition', 'baseOffset', 'nextOffset', 'largestTimestamp', 'wallMs', 'reason'],
+  'log.cleaned': ['partition', 'from', 'to', 'bound', 'bytesBefore', 'bytesAfter', 'wallMs'],
+  'log.uncleanable': ['partition', 'reason'],
   'replica.leader': ['partition', 'leaderEpoch', 'partitionEpoch', 'startOffset', 'isr', 'replicas', 'minIsr'],
   'replica.follower': ['partition', 'leaderEpoch', 'partitionEpoch', 'leader', 'logEnd'],
   'replica.stopped': ['partition', 'deleted'],

@@ -9,14 +9,18 @@ import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
 import { parsePartition } from '../kernel/names.js'
 import type { Trace } from '../kernel/trace.js'
 import { AckedRecords } from './acked-records.js'
+import { Cleaning } from './cleaning.js'
 import { CommittedLog } from './committed-log.js'
+import { CompactionModel } from './compaction-model.js'
 import { ELECTION_EVENTS, Elections } from './elections.js'
 import { Groups } from './groups.js'
 import { Leadership } from './leadership.js'
 import { Recovers } from './liveness.js'
 import { LOG_MODEL_EVENTS, LogModel } from './log-model.js'
 import { MetadataConsistent } from './metadata.js'
+import { ORACLE_NAMES } from './oracle-names.js'
 import type { Oracle, OracleReport, Promises, RunEnd } from './oracle.js'
+import { Pipelines } from './pipelines.js'
 import { PROMISE_EVENTS, PromiseKeeper } from './promises.js'
 import { Reads } from './reads.js'
 import { Transactions } from './transactions.js'
@@ -24,38 +28,6 @@ import { RUN_CLOCK_EVENTS, RunClock } from './run-clock.js'
 import { Serving, SERVING_EVENTS } from './serving.js'
 import { ZooKeeperHistory } from './zookeeper.js'
 import { ZooKeeperSessions } from './zookeeper-sessions.js'
-
-/** Every promise that is judged, in order of importance. */
-export const ORACLE_NAMES: readonly string[] = [
-  'acked-records-survive',
-  'log-matching',
-  'one-leader-per-epoch',
-  'one-quorum-leader-per-epoch',
-  'metadata-consistent',
-  'reads-below-high-watermark',
-  'offsets-consistent',
-  'no-duplicates',
-  'no-reordering',
-  'offsets-dense',
-  'isr-has-committed',
-  'high-watermark-monotonic',
-  'epochs-monotonic',
-  'elections-as-configured',
-  'positions-consistent',
-  'one-owner-per-generation',
-  'committed-offsets-hold',
-  'at-least-once',
-  'groups-settle',
-  'read-committed',
-  'transactions-end',
-  'zookeeper-total-order',
-  'zookeeper-commits-survive',
-  'one-zookeeper-leader-per-epoch',
-  'ephemerals-follow-sessions',
-  'watches-fire-once',
-  'sessions-live-out',
-  'recovers',
-]
 
 interface Reader {
   observe(event: TraceEvent): void
@@ -83,13 +55,15 @@ export class Oracles {
     this.#elections = new Elections(promises)
     const keeper = new PromiseKeeper(promises, logs, serving, this.#elections)
     this.#promises = keeper
-    const acked = new AckedRecords(logs, keeper, serving, clock)
-    const committed = new CommittedLog(logs, keeper, serving)
+    const compaction = new CompactionModel()
+    const acked = new AckedRecords(logs, keeper, serving, clock, compaction)
+    const committed = new CommittedLog(logs, keeper, serving, compaction)
     const leadership = new Leadership(logs, keeper)
-    this.#reads = new Reads(logs, keeper)
+    this.#reads = new Reads(logs, keeper, compaction)
     this.#recovers = new Recovers(promises.settle, clock)
+    const cleaning = new Cleaning(promises, logs, keeper, serving, compaction)
     const groups = new Groups(promises, logs)
-    const transactions = new Transactions(promises, logs)
+    const transactions = new Transactions(promises, keeper, logs, compaction)
     const ensemble = new ZooKeeperHistory()
     const sessions = new ZooKeeperSessions()
     this.#oracles = [
@@ -98,8 +72,10 @@ export class Oracles {
       leadership,
       new MetadataConsistent(keeper),
       this.#reads,
+      cleaning,
       groups,
       transactions,
+      new Pipelines(promises, keeper, logs, compaction),
       ensemble,
       sessions,
       this.#recovers,
@@ -123,10 +99,12 @@ export class Oracles {
       leadership.epochs,
       leadership.elections,
       this.#reads.positions,
+      cleaning.retention,
       groups.owners,
       groups.offsets,
       groups.settled,
       transactions.ends,
+      transactions.atomic,
       ensemble.survive,
       ensemble.leaders,
       sessions.fired,
@@ -189,6 +167,8 @@ export class Oracles {
       case 'log.append':
       case 'log.truncate':
       case 'log.start-offset':
+      case 'log.cleaned':
+      case 'log.segment-deleted':
       case 'hw.advance':
       case 'hw.set':
       case 'replica.leader':

@@ -13,11 +13,11 @@
 import type { ConsumedRecord } from '../client/completed-fetch.js'
 import { Consumer } from '../client/consumer.js'
 import { parseConsumerConfig } from '../client/consumer-config.js'
-import { idOf } from '../client/workload-record.js'
 import type { Env, Program } from '../kernel/env.js'
-import { partitionName, type NodeName } from '../kernel/names.js'
+import type { NodeName } from '../kernel/names.js'
 import { MICROS_PER_MS, type Millis } from '../kernel/units.js'
 import type { WireMode } from '../wire/frame.js'
+import { emitProcessed } from './processed.js'
 import type { GroupSpec } from './scenario.js'
 
 /** How long a poll waits for records before it is done with none. */
@@ -91,7 +91,7 @@ export class GroupProgram implements Program {
 
   #worked(records: readonly ConsumedRecord[]): void {
     this.#isWorking = false
-    this.#emitProcessed(records)
+    emitProcessed(this.#env, records)
     if (this.#onIdle !== undefined) this.#onIdle()
     else this.#commit(records)
   }
@@ -101,7 +101,7 @@ export class GroupProgram implements Program {
     if (records.length > 0) {
       const nowMs = this.#env.clock.monotonicMs()
       this.#busyUntilMs = Math.max(nowMs, this.#busyUntilMs) + this.#workMs * records.length
-      this.#env.after(this.#busyUntilMs - nowMs, () => this.#emitProcessed(records))
+      this.#env.after(this.#busyUntilMs - nowMs, () => emitProcessed(this.#env, records))
     }
     this.#commit(records)
   }
@@ -111,20 +111,5 @@ export class GroupProgram implements Program {
     if (records.length > 0 && this.#spec.commit === 'async') this.#consumer.commitAsync()
     if (records.length > 0 && this.#spec.commit === 'sync') this.#consumer.commitSync(undefined, () => this.#poll())
     else this.#poll()
-  }
-
-  #emitProcessed(records: readonly ConsumedRecord[]): void {
-    for (let start = 0, end = 0; start < records.length; start = end) {
-      const first = records[start] as ConsumedRecord
-      const offsets: number[] = []
-      const ids: string[] = []
-      for (; end < records.length; end++) {
-        const record = records[end] as ConsumedRecord
-        if (record.topic !== first.topic || record.index !== first.index) break
-        offsets.push(record.offset)
-        ids.push(idOf(record.value))
-      }
-      this.#env.emit('consume.processed', { partition: partitionName(first.topic, first.index), offsets, ids })
-    }
   }
 }

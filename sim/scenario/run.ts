@@ -72,10 +72,8 @@ export class Run {
       brokers: this.cluster.brokers,
       controllers: this.cluster.controllers,
       clients: members.flatMap(([, nodes]) => nodes),
-      groups: [
-        ...new Set(Object.values(scenario.clients).flatMap((spec) => (spec.kind === 'group' ? [spec.group] : []))),
-      ],
-      members: new Map(members.filter(([name]) => scenario.clients[name]?.kind === 'group')),
+      groups: [...new Set(Object.values(scenario.clients).flatMap((spec) => ('group' in spec ? [spec.group] : [])))],
+      members: new Map(members.filter(([name]) => 'group' in (scenario.clients[name] ?? {}))),
       partitions: this.#judge.partitions,
     }
     this.#injector = new Injector(this.cluster, scenario.steps, this.names)
@@ -153,7 +151,7 @@ export class Run {
   #startClients(): void {
     for (const [name, spec] of Object.entries(this.scenario.clients)) {
       const partitions = this.#judge.partitions.filter(
-        (partition) => spec.kind !== 'group' && parsePartition(partition)?.topic === spec.topic,
+        (partition) => 'topic' in spec && parsePartition(partition)?.topic === spec.topic,
       ).length
       for (const node of nodesOfSpec(name, spec)) {
         const boot = bootWorkload(node, spec, this.cluster.brokers.slice(), partitions, this.scenario.run.wire)

@@ -44,6 +44,7 @@ const producer = z.looseObject({
   count: count.optional(),
   every: duration.default(10_000),
   keys: z.number().int().min(0).default(0),
+  'tombstone-every': count.optional(),
   bytes: size.default(100),
   transaction: strict({
     records: count.default(10),
@@ -71,13 +72,47 @@ const group = z.looseObject({
   start: duration.default(0),
 })
 
+const pipeline = z.looseObject({
+  consume: z.union([z.string(), z.array(z.string()).min(1)]),
+  group: z.string().min(1),
+  produce: z.string(),
+  'processing.guarantee': z.enum(['exactly_once_v2', 'at_least_once']).default('exactly_once_v2'),
+  members: count.max(1_000).default(1),
+  static: z.boolean().default(false),
+  work: duration.default(0),
+  bytes: size.default(100),
+  start: duration.default(0),
+})
+
 /** Keys of a client that are not Kafka settings. */
-export const PRODUCER_KEYS = ['produce', 'partition', 'count', 'every', 'keys', 'bytes', 'transaction', 'start']
+export const PRODUCER_KEYS = [
+  'produce',
+  'partition',
+  'count',
+  'every',
+  'keys',
+  'tombstone-every',
+  'bytes',
+  'transaction',
+  'start',
+]
 export const CONSUMER_KEYS = ['consume', 'partitions', 'pause', 'start']
 export const GROUP_KEYS = ['consume', 'group', 'members', 'static', 'work', 'commit', 'hands-off', 'start']
+export const PIPELINE_KEYS = [
+  'consume',
+  'group',
+  'produce',
+  'processing.guarantee',
+  'members',
+  'static',
+  'work',
+  'bytes',
+  'start',
+]
 
-const client = z.union([producer, group, consumer], {
-  error: 'expected a client: { produce: TOPIC, … }, { consume: TOPIC, … } or { consume: TOPIC, group: GROUP, … }',
+const client = z.union([pipeline, producer, group, consumer], {
+  error:
+    'expected a client: { produce: TOPIC, … }, { consume: TOPIC, … }, { consume: TOPIC, group: GROUP, … } or { consume: TOPIC, group: GROUP, produce: TOPIC, … }',
 })
 
 /** Keys of a step that say when; the one that remains is its kind. */

@@ -163,6 +163,7 @@ const FIXED: Readonly<Partial<Record<Field['type'], number>>> = {
   uint16: 2,
   int32: 4,
   int64: 8,
+  bigint64: 8,
   float64: 8,
   uuid: 16,
 }
@@ -426,6 +427,7 @@ class Generator {
 
   #default(field: Field): string {
     const value = defaultOf(field)
+    if (typeof value === 'bigint') return `${value}n`
     if (typeof value !== 'object' || value === null) return JSON.stringify(value)
     this.defaults.push(value)
     return `defaults[${this.defaults.length - 1}]`
@@ -442,6 +444,7 @@ function isDefault(field: Field, v: string): string {
   if (field.array || field.type === 'records' || field.type === 'bytes') {
     return field.nullable === undefined ? `${v}.length === 0` : `(${v} !== null && ${v}.length === 0)`
   }
+  if (field.type === 'bigint64') return `${v} === 0n`
   if (field.type !== 'struct') return `${v} === ${JSON.stringify(defaultOf(field))}`
   const inner = (field.struct as Struct).fields.map((each) => isDefault(each, `${v}.${each.name}`)).join(' && ')
   return field.nullable === undefined ? `(${inner})` : `(${v} !== null && ${inner})`

@@ -8,6 +8,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { idleBench, scenarioBench, steadyBench } from './cluster-bench.js'
+import { groupBench } from './group-bench.js'
 import { kernelBench } from './kernel-bench.js'
 import { logBench } from './log-bench.js'
 import { median, type Figure } from './measure.js'
@@ -37,6 +38,7 @@ const figures = [
   ...logBench(),
   ...steadyBench(),
   ...scenarioBench(root),
+  ...groupBench(),
   ...idleBench(),
   ...startUpBench(),
 ]

@@ -7,17 +7,30 @@ import { describe, expect, it } from 'vitest'
 import type { BatchView, Events, EventType } from '../../sim/kernel/events.js'
 import { Trace } from '../../sim/kernel/trace.js'
 import type { OracleReport, Promises } from '../../sim/oracle/oracle.js'
-import { ORACLE_NAMES, Oracles } from '../../sim/oracle/oracles.js'
+import { ORACLE_NAMES } from '../../sim/oracle/oracle-names.js'
+import { Oracles } from '../../sim/oracle/oracles.js'
 
 const P = 'orders-0'
 const EPOCH = 2 ** 32
 const SESSION = '0x0000000000000001'
 const PROMISES: Promises = {
   topics: new Map([
-    ['orders', { partitions: 1, replicationFactor: 3, minInsyncReplicas: 2, uncleanLeaderElection: false }],
+    [
+      'orders',
+      {
+        partitions: 1,
+        replicationFactor: 3,
+        minInsyncReplicas: 2,
+        uncleanLeaderElection: false,
+        log: { policy: ['compact', 'delete'], retentionMs: 1_000, retentionBytes: -1, deleteRetentionMs: 1_000 },
+      },
+    ],
   ]),
   groups: new Map([['shop', { topics: ['orders'] }]]),
   readCommitted: new Set(['r2']),
+  pipelines: [
+    { name: 't1', nodes: ['t1'], group: 'copy', topics: ['orders'], to: 'bills', guarantee: 'exactly_once_v2' },
+  ],
   transactionTimeout: 1_000,
   brokers: ['b1', 'b2', 'b3'],
   controllers: ['c1', 'c2', 'c3'],
@@ -28,9 +41,10 @@ const PROMISES: Promises = {
 class Story {
   now = 0
   readonly trace = new Trace(() => this.now)
-  readonly oracles = new Oracles(PROMISES)
+  readonly oracles: Oracles
 
-  constructor() {
+  constructor(promises: Promises = PROMISES) {
+    this.oracles = new Oracles(promises)
     this.oracles.attach(this.trace)
     for (const broker of PROMISES.brokers) {
       this.emit(broker, 'node.start', { incarnation: 1 })
@@ -106,6 +120,61 @@ class Story {
   /** The leader appends one record of an open transaction. */
   transactional(offset: number): this {
     const batch = { ...batchOf(offset, offset, 0), isTransactional: true }
+    const data = { partition: P, baseOffset: offset, lastOffset: offset, leaderEpoch: 0, crc: batch.crc, batch }
+    return this.emit('b1', 'log.append', { ...data, role: 'leader' as const })
+  }
+
+  /** Leads bills-0, which holds what a pipeline made of records of orders, without transactions. */
+  bills(...sources: readonly number[]): this {
+    this.emit('b2', 'replica.leader', {
+      partition: 'bills-0',
+      leaderEpoch: 0,
+      partitionEpoch: 0,
+      startOffset: 0,
+      isr: [1, 2, 3],
+      replicas: [1, 2, 3],
+      minIsr: 2,
+    })
+    sources.forEach((source, offset) => {
+      const value = new TextEncoder().encode(`t1/${offset} <p1/${source} ...`)
+      const records = [{ offsetDelta: 0, timestamp: 0, key: null, value }]
+      const batch = { ...batchOf(offset, 50 + offset, 0), producerId: 9, records: () => records }
+      const data = {
+        partition: 'bills-0',
+        baseOffset: offset,
+        lastOffset: offset,
+        leaderEpoch: 0,
+        crc: batch.crc,
+        batch,
+      }
+      this.emit('b2', 'log.append', { ...data, role: 'leader' as const })
+    })
+    const advance = { partition: 'bills-0', from: 0, to: sources.length, role: 'leader' as const, leaderEpoch: 0 }
+    return this.emit('b2', 'hw.advance', advance)
+  }
+
+  /** The pipeline reads three records and commits them up to `end`. */
+  copies(end: number): this {
+    const data = { partition: P, offsets: [0, 1, 2], ids: ['p1/0', 'p1/1', 'p1/2'], leaderEpochs: [0, 0, 0] }
+    this.emit('t1', 'consume.polled', data)
+    if (end === 0) return this
+    const commit = {
+      group: 'copy',
+      partition: P,
+      offset: end,
+      leaderEpoch: 0,
+      member: 'm',
+      generation: 1,
+      producerId: 9,
+    }
+    return this.emit('b1', 'group.offset', commit)
+  }
+
+  /** A marker of the transactional producer. */
+  marker(offset: number, committed: boolean): this {
+    const key = new Uint8Array([0, 0, 0, committed ? 1 : 0])
+    const records = [{ offsetDelta: 0, timestamp: 0, key, value: null }]
+    const batch = { ...batchOf(offset, 60, 0), isTransactional: true, isControl: true, records: () => records }
     const data = { partition: P, baseOffset: offset, lastOffset: offset, leaderEpoch: 0, crc: batch.crc, batch }
     return this.emit('b1', 'log.append', { ...data, role: 'leader' as const })
   }
@@ -226,7 +295,7 @@ class Story {
 
 const crcOf = (number: number): number => 1_000 + number
 
-function batchOf(offset: number, number: number, epoch: number): BatchView {
+function batchOf(offset: number, number: number, epoch: number, key = `k${number}`): BatchView {
   return {
     baseOffset: offset,
     lastOffset: offset,
@@ -240,7 +309,14 @@ function batchOf(offset: number, number: number, epoch: number): BatchView {
     count: 1,
     sizeInBytes: 100,
     maxTimestamp: 0,
-    records: () => [{ offsetDelta: 0, timestamp: 0, key: null, value: new TextEncoder().encode(`p1/${number}`) }],
+    records: () => [
+      {
+        offsetDelta: 0,
+        timestamp: 0,
+        key: new TextEncoder().encode(key),
+        value: new TextEncoder().encode(`p1/${number}`),
+      },
+    ],
   }
 }
 
@@ -280,6 +356,27 @@ const BROKEN: Readonly<Record<string, (story: Story) => Story>> = {
   'elections-as-configured': (story) => story.decide(1, 1, 1, [1]).decide(-1, 2, 2, [1]).decide(3, 3, 3, [3], true),
   'positions-consistent': (story) =>
     story.emit('r1', 'consume.position', { partition: P, from: -1, to: 0, reason: 'assigned' }).poll([0]).poll([2]),
+  'compaction-keeps-last': (story) =>
+    story.emit('b1', 'log.cleaned', {
+      partition: P,
+      from: 0,
+      to: 3,
+      bound: 3,
+      bytesBefore: 300,
+      bytesAfter: 200,
+      wallMs: 0,
+      batches: [batchOf(0, 0, 0, 'k0'), batchOf(2, 2, 0, 'k2')],
+    }),
+  'retention-not-early': (story) =>
+    story.emit('b1', 'log.segment-deleted', {
+      partition: P,
+      baseOffset: 0,
+      nextOffset: 3,
+      largestTimestamp: 0,
+      bytes: 300,
+      wallMs: 999,
+      reason: 'retention-time',
+    }),
   'one-owner-per-generation': (story) => story.member('g1', 1).member('g2', 1),
   'committed-offsets-hold': (story) => story.member('g1', 1).works('g1', 3).commits(2),
   'at-least-once': (story) => story.member('g1', 1).works('g1', 3, [1]),
@@ -291,6 +388,16 @@ const BROKEN: Readonly<Record<string, (story: Story) => Story>> = {
       .emit('r2', 'consume.polled', { partition: P, offsets: [3], ids: ['p1/9'], leaderEpochs: [0] })
       .emit('p1', 'txn.ended', { transactionalId: 'x', txn: 1, outcome: 'aborted', certain: true }),
   'transactions-end': (story) => story.transactional(3).later(60_000_000),
+  'transactions-atomic': (story) =>
+    story
+      .emit('p1', 'txn.begin', { transactionalId: 'x', txn: 1 })
+      .transactional(3)
+      .ack(3)
+      .marker(4, false)
+      .advance(3, 5)
+      .emit('p1', 'txn.ended', { transactionalId: 'x', txn: 1, outcome: 'committed', certain: true })
+      .later(60_000_000),
+  'exactly-once': (story) => story.copies(3).bills(0, 1, 1, 2).later(9_000_000),
   'zookeeper-total-order': (story) =>
     story.zkWrite(3, 'error').zkApply('z1', 3, 'error').zkWrite(4, 'error').zkApply('z2', 4, 'error'),
   'zookeeper-commits-survive': (story) => story.emit('z3', 'zk.leading', { epoch: 2, zxid: EPOCH + 1, synced: [2, 3] }),
@@ -332,6 +439,66 @@ describe('every oracle', () => {
     expect(report.verdict).toBe('fail')
     expect(report.violations[0]?.evidence.length).toBeGreaterThan(0)
     expect(report.violations[0]?.message).not.toBe('')
+  })
+})
+
+describe('a pipeline', () => {
+  const judged = (story: Story) => story.later(9_000_000).report('exactly-once')
+
+  it('may be in the middle of a transaction', () => {
+    expect(new Story().written().copies(2).bills(0, 1).report('exactly-once').verdict).toBe('pass')
+  })
+
+  it('must not commit what it has not made', () => {
+    const { violations } = judged(new Story().written().copies(3).bills(0, 2))
+    expect(violations.map(({ message }) => message)).toEqual([
+      't1 committed orders-0@1 (p1/1), and what it made of it is not in bills',
+    ])
+  })
+
+  it('must not show what it has not committed', () => {
+    const { violations } = judged(new Story().written().copies(2).bills(0, 1, 2))
+    expect(violations.map(({ message }) => message)).toEqual([
+      'bills has t1/2, made of orders-0@2 (p1/2), which copy has not committed',
+    ])
+  })
+})
+
+describe('a group with isolation.level=read_committed', () => {
+  it('is not given what was aborted', () => {
+    const promises = { ...PROMISES, groups: new Map([['shop', { topics: ['orders'], readCommitted: true }]]) }
+    for (const committed of [true, false]) {
+      const story = new Story(promises).written().transactional(3).ack(3).marker(4, committed).advance(3, 5)
+      const report = story.member('g1', 1).works('g1', 5, [3]).report('at-least-once')
+      expect(report.violationCount).toBe(committed ? 1 : 0)
+    }
+  })
+})
+
+describe('a transaction', () => {
+  const begun = () => new Story().written().emit('p1', 'txn.begin', { transactionalId: 'x', txn: 1 }).transactional(3)
+
+  it('is not read before its marker, with isolation.level=read_committed', () => {
+    const story = begun().ack(3).advance(3, 4)
+    story.emit('r2', 'consume.polled', { partition: P, offsets: [3], ids: ['p1/3'], leaderEpochs: [0] })
+    expect(story.report('read-committed').violations[0]?.message).toBe(
+      'r2 read p1/3 (orders-0@3) before its transaction had ended there',
+    )
+  })
+
+  it('that was aborted shows nothing', () => {
+    const story = begun().ack(3).marker(4, true).advance(3, 5)
+    story.emit('p1', 'txn.ended', { transactionalId: 'x', txn: 1, outcome: 'aborted', certain: true }).later(60_000_000)
+    expect(story.report('transactions-atomic').violations[0]?.message).toMatch(/\(aborted\).*can be seen all the same/)
+  })
+
+  it('may have either end where its producer does not know', () => {
+    for (const committed of [true, false]) {
+      const story = begun().ack(3).marker(4, committed).advance(3, 5)
+      const data = { transactionalId: 'x', txn: 1, outcome: 'REQUEST_TIMED_OUT', certain: false }
+      story.emit('p1', 'txn.ended', data).later(60_000_000)
+      expect(story.report('transactions-atomic')).toMatchObject({ verdict: 'pass', checks: 1 })
+    }
   })
 })
 

@@ -15,7 +15,7 @@ import { MetadataLoader } from '../../sim/kraft/metadata/metadata-loader.js'
 import type { MetadataBatch } from '../../sim/kraft/metadata/records.js'
 import { PartitionLog } from '../../sim/log/partition-log.js'
 import { ProducerStateManager } from '../../sim/log/producer-state-manager.js'
-import { ORACLE_NAMES } from '../../sim/oracle/oracles.js'
+import { ORACLE_NAMES } from '../../sim/oracle/oracle-names.js'
 import { run, sabotaged, sabotagedGetter, type Reports } from './saboteur.js'
 
 const story = (steps: string, { acks = 'all', until = '60s', client = '' } = {}): string => `
