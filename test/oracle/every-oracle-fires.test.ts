@@ -9,10 +9,9 @@ import { Trace } from '../../sim/kernel/trace.js'
 import type { OracleReport, Promises } from '../../sim/oracle/oracle.js'
 import { ORACLE_NAMES } from '../../sim/oracle/oracle-names.js'
 import { Oracles } from '../../sim/oracle/oracles.js'
+import { EnsembleStory } from './ensemble-story.js'
 
 const P = 'orders-0'
-const EPOCH = 2 ** 32
-const SESSION = '0x0000000000000001'
 const PROMISES: Promises = {
   topics: new Map([
     [
@@ -235,51 +234,6 @@ class Story {
     return this.emit('b1', 'group.offset', data)
   }
 
-  /** z1 is established as the leader of epoch 1, with a session and its ephemeral committed and applied by z1 and z2. */
-  ensemble(): this {
-    for (const server of ['z1', 'z2', 'z3']) {
-      this.emit(server, 'zk.recovered', { snapshot: 0, zxid: 0, sessions: 0, znodes: 4 })
-    }
-    this.emit('z1', 'zk.leading', { epoch: 1, zxid: 0, synced: [1, 2] })
-    this.zkWrite(1, 'createSession').zkApply('z1', 1, 'createSession').zkApply('z2', 1, 'createSession')
-    this.zkWrite(2, 'create').zkApply('z1', 2, 'create').zkApply('z2', 2, 'create')
-    return this
-  }
-
-  /** z1 proposes the transaction, z1 and z2 log it, z1 commits it. */
-  zkWrite(counter: number, type: string): this {
-    const zxid = EPOCH + counter
-    this.emit('z1', 'zk.propose', { zxid, checksum: counter, type })
-    for (const server of ['z1', 'z2']) this.emit(server, 'zk.logged', { zxid, checksum: counter })
-    return this.emit('z1', 'zk.commit', { zxid, acks: [1, 2] })
-  }
-
-  zkApply(node: string, counter: number, type: string, session = SESSION): this {
-    const zxid = EPOCH + counter
-    this.emit(node, 'zk.apply', { zxid, checksum: counter, type, session })
-    const znode = { path: '/e', zxid, version: 0, owner: SESSION, dataBytes: 0 }
-    if (type === 'createSession') this.emit(node, 'zk.session', { session, change: 'created', zxid, timeout: 4_000 })
-    if (type === 'create') this.emit(node, 'zk.znode', { change: 'created', ...znode })
-    if (type === 'closeSession') {
-      if (session === SESSION) this.emit(node, 'zk.znode', { change: 'deleted', ...znode })
-      this.emit(node, 'zk.session', { session, change: 'closed', zxid, timeout: 0 })
-    }
-    return this
-  }
-
-  /** The watch of k1's session at z1 fires, and k1 is told. */
-  zkWatch(): this {
-    this.emit('z1', 'zk.connected', { session: SESSION, client: 'k1', timeout: 4_000 })
-    this.emit('k1', 'zk.client', { session: SESSION, to: 'connected', server: 'z1' })
-    this.emit('z1', 'zk.watch-set', { session: SESSION, kind: 'data', path: '/e' })
-    return this.zkFire().emit('k1', 'zk.client-watch', { session: SESSION, type: 'NodeDeleted', path: '/e' })
-  }
-
-  zkFire(): this {
-    const zxid = EPOCH + 3
-    return this.emit('z1', 'zk.watch', { session: SESSION, client: 'k1', type: 'NodeDeleted', path: '/e', zxid })
-  }
-
   replay(node: string, baseOffset: number, digest: number): this {
     return this.emit(node, 'metadata.replay', { baseOffset, lastOffset: baseOffset, epoch: 1, digest, records: [] })
   }
@@ -398,33 +352,25 @@ const BROKEN: Readonly<Record<string, (story: Story) => Story>> = {
       .emit('p1', 'txn.ended', { transactionalId: 'x', txn: 1, outcome: 'committed', certain: true })
       .later(60_000_000),
   'exactly-once': (story) => story.copies(3).bills(0, 1, 1, 2).later(9_000_000),
-  'zookeeper-total-order': (story) =>
-    story.zkWrite(3, 'error').zkApply('z1', 3, 'error').zkWrite(4, 'error').zkApply('z2', 4, 'error'),
-  'zookeeper-commits-survive': (story) => story.emit('z3', 'zk.leading', { epoch: 2, zxid: EPOCH + 1, synced: [2, 3] }),
-  'one-zookeeper-leader-per-epoch': (story) => story.emit('z2', 'zk.leading', { epoch: 1, zxid: 0, synced: [2, 3] }),
-  'ephemerals-follow-sessions': (story) =>
-    story
-      .zkWrite(3, 'closeSession')
-      .emit('z1', 'zk.apply', { zxid: EPOCH + 3, checksum: 3, type: 'closeSession', session: SESSION })
-      .emit('z1', 'zk.session', { session: SESSION, change: 'closed', zxid: EPOCH + 3, timeout: 0 }),
-  'watches-fire-once': (story) => story.zkWatch().zkFire(),
-  'sessions-live-out': (story) =>
-    story
-      .emit('z1', 'zk.touched', { session: SESSION, timeout: 4_000 })
-      .later(2_000_000)
-      .emit('z1', 'zk.expired', { session: SESSION, timeout: 4_000 }),
+  'zookeeper-total-order': (story) => withEnsemble(story, (ensemble) => ensemble.skip()),
+  'zookeeper-commits-survive': (story) => withEnsemble(story, (ensemble) => ensemble.lose()),
+  'one-zookeeper-leader-per-epoch': (story) => withEnsemble(story, (ensemble) => ensemble.leadTwice()),
+  'ephemerals-follow-sessions': (story) => withEnsemble(story, (ensemble) => ensemble.outlive()),
+  'watches-fire-once': (story) => withEnsemble(story, (ensemble) => ensemble.watch().fire()),
+  'sessions-live-out': (story) => withEnsemble(story, (ensemble) => ensemble.expire(2_000)),
   recovers: (story) => story.decide(1, 0, 1, [1, 2]),
+}
+
+function withEnsemble(story: Story, tell: (ensemble: EnsembleStory) => unknown): Story {
+  tell(new EnsembleStory(story))
+  return story
 }
 
 describe('every oracle', () => {
   it('has a way to break what it guards', () => expect(Object.keys(BROKEN).sort()).toEqual([...ORACLE_NAMES].sort()))
 
   it.each(ORACLE_NAMES)('%s passes over a sound story', (name) => {
-    const ensemble = new Story().written().ensemble().zkWrite(3, 'closeSession').zkApply('z1', 3, 'closeSession')
-    ensemble.zkApply('z2', 3, 'closeSession').zkWatch()
-    ensemble.emit('z2', 'zk.leading', { epoch: 2, zxid: EPOCH + 3, synced: [1, 2] })
-    ensemble.emit('z1', 'zk.touched', { session: SESSION, timeout: 4_000 }).later(4_000_000)
-    ensemble.emit('z1', 'zk.expired', { session: SESSION, timeout: 4_000 })
+    const ensemble = withEnsemble(new Story().written(), (told) => told.soundly())
     const sound = ensemble.poll([0, 1, 2]).groupState('Stable').member('g1', 1).works('g1', 3)
     expect(sound.report(name)).toMatchObject({
       verdict: 'pass',
@@ -435,7 +381,7 @@ describe('every oracle', () => {
 
   it.each(ORACLE_NAMES)('%s fires, with evidence', (name) => {
     const break_ = BROKEN[name] as (story: Story) => Story
-    const report = break_(new Story().written().ensemble()).report(name)
+    const report = break_(new Story().written()).report(name)
     expect(report.verdict).toBe('fail')
     expect(report.violations[0]?.evidence.length).toBeGreaterThan(0)
     expect(report.violations[0]?.message).not.toBe('')
@@ -533,55 +479,6 @@ describe('a group', () => {
     const story = new Story().written().member('g1', 1).works('g1', 3)
     story.emit('g1', 'consume.position', { partition: P, from: 3, to: 1, reason: 'seek' }).commits(2)
     expect(story.report('committed-offsets-hold').verdict).toBe('pass')
-  })
-})
-
-describe('an ensemble', () => {
-  const lies = { step: 1, kind: 'disk-lie', targets: ['z2'], text: 'disk-lie z2' }
-
-  it('that loses what was committed while a disk lies is told as a loss', () => {
-    const story = new Story().ensemble().emit('scenario', 'fault.start', lies)
-    story.emit('z3', 'zk.leading', { epoch: 2, zxid: EPOCH + 1, synced: [2, 3] })
-    const { verdict, losses } = story.report('zookeeper-commits-survive')
-    expect(verdict).toBe('pass')
-    expect(losses).toMatchObject([{ reason: 'the disk of z2 lied', count: 1 }])
-  })
-
-  it('commits nothing that an acknowledging server has not on disk', () => {
-    const story = new Story().ensemble()
-    story.emit('z1', 'zk.propose', { zxid: EPOCH + 3, checksum: 3, type: 'error' })
-    story.emit('z1', 'zk.logged', { zxid: EPOCH + 3, checksum: 3 })
-    story.emit('z1', 'zk.commit', { zxid: EPOCH + 3, acks: [1, 2] })
-    expect(story.report('zookeeper-commits-survive').violations[0]?.message).toContain('z2 has acknowledged')
-  })
-
-  it('changes the same everywhere', () => {
-    const story = new Story().ensemble().zkWrite(3, 'delete').zkWrite(4, 'error')
-    story.zkApply('z1', 3, 'delete').zkApply('z1', 4, 'error')
-    story.emit('z2', 'zk.apply', { zxid: EPOCH + 3, checksum: 3, type: 'delete', session: SESSION })
-    const data = { change: 'deleted', path: '/e', zxid: EPOCH + 3, version: 0, owner: SESSION, dataBytes: 0 } as const
-    story.emit('z2', 'zk.znode', data).zkApply('z2', 4, 'error')
-    expect(story.report('zookeeper-total-order').violations[0]?.message).toBe('e1:3 changes something else on z2')
-  })
-
-  it('takes no ephemeral with the end of another session', () => {
-    const story = new Story().ensemble().zkWrite(3, 'closeSession')
-    const other = '0x0000000000000002'
-    story.emit('z1', 'zk.apply', { zxid: EPOCH + 3, checksum: 3, type: 'closeSession', session: other })
-    const data = { change: 'deleted', path: '/e', zxid: EPOCH + 3, version: 0, owner: SESSION, dataBytes: 0 } as const
-    story.emit('z1', 'zk.znode', data)
-    expect(story.report('ephemerals-follow-sessions').verdict).toBe('fail')
-  })
-
-  it('tells its clients of watches in order', () => {
-    const story = new Story().ensemble().zkWatch()
-    for (const path of ['/a', '/b']) {
-      story.emit('z1', 'zk.watch-set', { session: SESSION, kind: 'data', path })
-      const zxid = EPOCH + 5
-      story.emit('z1', 'zk.watch', { session: SESSION, client: 'k1', type: 'NodeCreated', path, zxid })
-    }
-    story.emit('k1', 'zk.client-watch', { session: SESSION, type: 'NodeCreated', path: '/b' })
-    expect(story.report('watches-fire-once').verdict).toBe('fail')
   })
 })
 
