@@ -8,6 +8,7 @@
  */
 
 import type { NodeName } from './names.js'
+import { ZOOKEEPER_HASHED_FIELDS, type ZooKeeperEvents } from './zookeeper-events.js'
 import type { Bytes, Epoch, Micros, Millis, NodeId, Offset } from './units.js'
 
 /** What an event's hashed field may be. */
@@ -46,7 +47,7 @@ export interface BatchView {
   }[]
 }
 
-export interface Events {
+export interface Events extends ZooKeeperEvents {
   // ── run ───────────────────────────────────────────────────────────────────────────────────────────────────────────
   'run.start': { scenario: string; seed: string }
   /** The cluster is up: every topic of the scenario is led and its ISR is full. Times for people count from here. */
@@ -498,6 +499,7 @@ export const HASHED_FIELDS: Hashed = {
   ],
   'controller.broker': ['broker', 'brokerEpoch', 'change', 'reason'],
   'controller.config': ['resource', 'name', 'value'],
+  ...ZOOKEEPER_HASHED_FIELDS,
   'produce.invoked': ['id', 'topic', 'acks', 'idempotent'],
   'produce.assigned': ['id', 'partition', 'producerId', 'producerEpoch', 'sequence'],
   'produce.acked': ['id', 'partition', 'offset', 'crc', 'acks'],

@@ -27,6 +27,12 @@ export const ORACLES = {
   'transactions-end': 'every transaction ends, and consumers do not wait behind it for ever',
   'exactly-once': 'of each record that a pipeline has committed there is one output',
   'access-as-granted': 'nobody without permission reads or writes, and nobody who has it is refused',
+  'zookeeper-total-order': 'every ZooKeeper server applies the committed transactions, each once, in one order',
+  'zookeeper-commits-survive': 'a transaction is committed once a quorum has it on disk, and no later leader lacks it',
+  'one-zookeeper-leader-per-epoch': 'an epoch of the ensemble has one leader, and only that one proposes in it',
+  'ephemerals-follow-sessions': 'an ephemeral znode goes with its session at the latest, and with no other',
+  'watches-fire-once': 'a watch fires once at most, and clients are told in the order of the transactions',
+  'sessions-live-out': 'a session is given up no sooner than its timeout after it was known to be alive',
   recovers: 'after the faults every partition has its leader, its whole ISR, and takes writes',
 } as const
 

@@ -27,6 +27,8 @@ import { Reads } from './reads.js'
 import { Transactions } from './transactions.js'
 import { RUN_CLOCK_EVENTS, RunClock } from './run-clock.js'
 import { Serving, SERVING_EVENTS } from './serving.js'
+import { ZooKeeperHistory } from './zookeeper.js'
+import { ZooKeeperSessions } from './zookeeper-sessions.js'
 
 interface Reader {
   observe(event: TraceEvent): void
@@ -63,6 +65,8 @@ export class Oracles {
     const cleaning = new Cleaning(promises, logs, keeper, serving, compaction)
     const groups = new Groups(promises, logs)
     const transactions = new Transactions(promises, keeper, logs, compaction)
+    const ensemble = new ZooKeeperHistory()
+    const sessions = new ZooKeeperSessions()
     this.#oracles = [
       acked,
       committed,
@@ -74,6 +78,8 @@ export class Oracles {
       transactions,
       new Authorisation(promises.access),
       new Pipelines(promises, keeper, logs, compaction),
+      ensemble,
+      sessions,
       this.#recovers,
     ]
     // What a log held before it is opened counts for promises.
@@ -101,6 +107,10 @@ export class Oracles {
       groups.settled,
       transactions.ends,
       transactions.atomic,
+      ensemble.survive,
+      ensemble.leaders,
+      sessions.fired,
+      sessions.liveOut,
     ]
     this.#reports = (end) => [
       ...this.#oracles.map((oracle) => oracle.finish(end)),

@@ -8,6 +8,7 @@ import { Trace } from '../../sim/kernel/trace.js'
 import { ORACLE_NAMES } from '../../sim/oracle/oracle-names.js'
 import { Oracles } from '../../sim/oracle/oracles.js'
 import { P, PROMISES, Story, type AclEntry, DENY, WRITE, ALL, PREFIXED, batchOf, truncated } from './trace-story.js'
+import { EnsembleStory } from './ensemble-story.js'
 
 /** Oracle → how to break what it guards, after a sound beginning. */
 const BROKEN: Readonly<Record<string, (story: Story) => Story>> = {
@@ -88,14 +89,26 @@ const BROKEN: Readonly<Record<string, (story: Story) => Story>> = {
       .emit('p1', 'txn.ended', { transactionalId: 'x', txn: 1, outcome: 'committed', certain: true })
       .later(60_000_000),
   'exactly-once': (story) => story.copies(3).bills(0, 1, 1, 2).later(9_000_000),
+  'zookeeper-total-order': (story) => withEnsemble(story, (ensemble) => ensemble.skip()),
+  'zookeeper-commits-survive': (story) => withEnsemble(story, (ensemble) => ensemble.lose()),
+  'one-zookeeper-leader-per-epoch': (story) => withEnsemble(story, (ensemble) => ensemble.leadTwice()),
+  'ephemerals-follow-sessions': (story) => withEnsemble(story, (ensemble) => ensemble.outlive()),
+  'watches-fire-once': (story) => withEnsemble(story, (ensemble) => ensemble.watch().fire()),
+  'sessions-live-out': (story) => withEnsemble(story, (ensemble) => ensemble.expire(2_000)),
   recovers: (story) => story.decide(1, 0, 1, [1, 2]),
+}
+
+function withEnsemble(story: Story, tell: (ensemble: EnsembleStory) => unknown): Story {
+  tell(new EnsembleStory(story))
+  return story
 }
 
 describe('every oracle', () => {
   it('has a way to break what it guards', () => expect(Object.keys(BROKEN).sort()).toEqual([...ORACLE_NAMES].sort()))
 
   it.each(ORACLE_NAMES)('%s passes over a sound story', (name) => {
-    const sound = new Story().written().poll([0, 1, 2]).groupState('Stable').member('g1', 1).works('g1', 3)
+    const ensemble = withEnsemble(new Story().written(), (told) => told.soundly())
+    const sound = ensemble.poll([0, 1, 2]).groupState('Stable').member('g1', 1).works('g1', 3)
     expect(sound.report(name)).toMatchObject({
       verdict: 'pass',
       violationCount: 0,
