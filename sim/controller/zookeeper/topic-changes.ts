@@ -7,6 +7,7 @@
  *   children of /isr_change_notification  the states named there are read again, and everybody is told
  */
 
+import type { Random } from '../../kernel/random.js'
 import { type TopicPartition, type TopicZnode, Path, topicPartition } from '../../zookeeper/kafka/znodes.js'
 import type { Task } from '../../zookeeper/kafka/task.js'
 import { announce, type ControllerCore } from './controller-core.js'
@@ -31,8 +32,10 @@ export class TopicChanges {
   readonly #core: ControllerCore
   readonly #options: TopicChangesOptions
   readonly #watched = new Set<string>()
+  readonly #ids: Random
 
   constructor(core: ControllerCore, options: TopicChangesOptions) {
+    this.#ids = core.env.random.fork('topic-ids-of-old')
     this.#core = core
     this.#options = options
   }
@@ -78,10 +81,10 @@ export class TopicChanges {
 
   /** Topics without an id get one. */
   *takeTopicIds(znodes: ReadonlyMap<string, TopicZnode>): Task<void> {
-    const { context, store, env } = this.#core
+    const { context, store } = this.#core
     const without = new Map<string, TopicZnode>()
     for (const [topic, znode] of znodes) {
-      const id = znode.topicId ?? env.random.fork(`topic-id/${topic}`).uuid()
+      const id = znode.topicId ?? this.#ids.uuid()
       context.addTopicId(topic, id)
       if (znode.topicId === undefined && znode.assignment.size > 0) without.set(topic, { ...znode, topicId: id })
     }
@@ -114,7 +117,7 @@ export class TopicChanges {
     if (!isDeletionEnabled) return yield* store.deleteTopicDeletions(topics)
     if (topics.length === 0) return
     const moving = new Set([...context.partitionsBeingReassigned.values()].map(({ topic }) => topic))
-    // Marking is for topics that are queued already: new ones are held up by the reassignment itself.
+    // As in Kafka, this comes before they are queued: it marks only those that were already.
     deletion.markIneligible(topics.filter((topic) => moving.has(topic)))
     yield* deletion.enqueue(topics)
   }
