@@ -54,7 +54,7 @@ function handleMetadata(context: ApiContext, request: IncomingRequestOf<'Metadat
       .aliveBrokers()
       .map((broker) => ({ nodeId: broker.id, host: broker.host, port: broker.port, rack: broker.rack })),
     clusterId: context.clusterId,
-    controllerId: metadata.randomAliveBrokerId(),
+    controllerId: metadata.controllerId(),
     topics: withOperations
       ? topics.map((topic) => ({ ...topic, topicAuthorizedOperations: ALL_TOPIC_OPERATIONS }))
       : topics,
@@ -132,7 +132,7 @@ function describeCluster(
     errorMessage: null,
     endpointType: BROKERS,
     clusterId: context.clusterId,
-    controllerId: metadata.randomAliveBrokerId(),
+    controllerId: metadata.controllerId(),
     brokers: (body.includeFencedBrokers ? metadata.brokers() : metadata.aliveBrokers()).map((broker) => ({
       brokerId: broker.id,
       host: broker.host,

@@ -164,7 +164,7 @@ export class ZkController {
     brokerEpoch: number,
     done: (result: { error: ErrorCode; remaining: readonly TopicPartition[] }) => void,
   ): void {
-    const refuse = (): void => done({ error: Errors.NOT_CONTROLLER, remaining: [] })
+    const refuse = (): void => done({ error: Errors.STALE_CONTROLLER_EPOCH, remaining: [] })
     this.#ask('ControlledShutdown', refuse, () => this.#shutdown.process(broker, brokerEpoch, done))
   }
 

@@ -55,3 +55,20 @@ export function runTask<T>(task: Task<T>, done: (value: T) => void): void {
   }
   resume(undefined)
 }
+
+/** Tasks one after the other, each to its end: a lock that is handed on in order. */
+export class TaskQueue {
+  #queue: (() => Task<void>)[] = []
+  #isBusy = false
+
+  put(task: () => Task<void>): void {
+    this.#queue.push(task)
+    if (!this.#isBusy) this.#next()
+  }
+
+  #next(): void {
+    const task = this.#queue.shift()
+    this.#isBusy = task !== undefined
+    if (task !== undefined) runTask(task(), () => this.#next())
+  }
+}
