@@ -4,6 +4,7 @@
 
 import type { TraceEvent } from '../sim/kernel/events.js'
 import { nodeName } from '../sim/kernel/names.js'
+import { describeZooKeeper } from './describe-zookeeper.js'
 
 /** One line, without time and node. */
 export function describeEvent(event: TraceEvent): string {
@@ -143,7 +144,7 @@ function describeGroups(event: TraceEvent): string {
     case 'consume.processed':
       return `done with ${event.data.partition}@${range(event.data.offsets[0] ?? 0, event.data.offsets.at(-1) ?? 0)}`
     default:
-      return event.type
+      return describeZooKeeper(event) ?? event.type
   }
 }
 

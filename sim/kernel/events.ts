@@ -8,6 +8,7 @@
  */
 
 import type { NodeName } from './names.js'
+import { ZOOKEEPER_HASHED_FIELDS, type ZooKeeperEvents } from './zookeeper-events.js'
 import type { Bytes, Epoch, Micros, Millis, NodeId, Offset } from './units.js'
 
 /** What an event's hashed field may be. */
@@ -43,7 +44,7 @@ export interface BatchView {
   }[]
 }
 
-export interface Events {
+export interface Events extends ZooKeeperEvents {
   // ── run ───────────────────────────────────────────────────────────────────────────────────────────────────────────
   'run.start': { scenario: string; seed: string }
   /** The cluster is up: every topic of the scenario is led and its ISR is full. Times for people count from here. */
@@ -307,8 +308,6 @@ export interface Events {
   'zk-controller.write': { path: string; op: string; epoch: Epoch; zxid: number }
   /** An event of the controller failed, or was given up because another controller was elected. */
   'zk-controller.failed': { event: string; reason: Reason }
-  /** A broker's session with the ensemble, as it sees it. */
-  'zk-session.state': { state: 'connected' | 'disconnected' | 'expired'; session: string }
   /** A broker refused a request of a controller: its epoch, the broker's own, or that of the partition's leader is old. */
   'zk-control.refused': { api: string; controller: NodeId; controllerEpoch: Epoch; error: string }
 
@@ -497,8 +496,8 @@ export const HASHED_FIELDS: Hashed = {
   'zk-controller.elected': ['epoch', 'zkVersion', 'zxid'],
   'zk-controller.write': ['path', 'op', 'epoch', 'zxid'],
   'zk-controller.failed': ['event', 'reason'],
-  'zk-session.state': ['state', 'session'],
   'zk-control.refused': ['api', 'controller', 'controllerEpoch', 'error'],
+  ...ZOOKEEPER_HASHED_FIELDS,
   'produce.invoked': ['id', 'topic', 'acks', 'idempotent'],
   'produce.assigned': ['id', 'partition', 'producerId', 'producerEpoch', 'sequence'],
   'produce.acked': ['id', 'partition', 'offset', 'crc', 'acks'],

@@ -26,6 +26,17 @@ export function nodeId(name: NodeName): NodeId | undefined {
   return match[1] === 'c' ? FIRST_CONTROLLER_ID + number - 1 : number
 }
 
+/** The name of a ZooKeeper server by its `myid`. */
+export function zookeeperName(sid: NodeId): NodeName {
+  return `z${sid}`
+}
+
+/** The `myid` of a ZooKeeper server by its name; undefined for any other name. */
+export function zookeeperId(name: NodeName): NodeId | undefined {
+  const match = /^z([1-9][0-9]*)$/.exec(name)
+  return match === null ? undefined : Number(match[1])
+}
+
 /** `orders-0`: how a partition is written everywhere. */
 export function partitionName(topic: string, index: number): string {
   return `${topic}-${index}`

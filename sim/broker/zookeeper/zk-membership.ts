@@ -95,7 +95,6 @@ export class ZkMembership implements Membership, ClusterAdministration {
     this.#options = options
     this.#zk = new KafkaZkClient({
       connect: (listener) => options.connect(env, listener, zookeeper['zookeeper.session.timeout.ms']),
-      onState: (state, session) => env.emit('zk-session.state', { state, session }),
     })
     this.#configs = new ZkConfigs(env, {
       zk: this.#zk,

@@ -77,8 +77,6 @@ type Call<R extends Answer> = (session: SessionClient, done: (answer: R) => void
 export interface KafkaZkClientOptions {
   /** Makes and begins a session. */
   readonly connect: (listener: SessionListener) => SessionClient
-  /** Hears of the state of sessions, for the trace: `connected`, `disconnected`, `expired`. */
-  readonly onState?: (state: 'connected' | 'disconnected' | 'expired', session: SessionId) => void
 }
 
 export class KafkaZkClient {
@@ -153,11 +151,8 @@ export class KafkaZkClient {
 
   #connect(): SessionClient {
     const listener: SessionListener = {
-      onConnected: () => {
-        this.#options.onState?.('connected', this.#session.sessionId)
-        this.#wake()
-      },
-      onDisconnected: () => this.#options.onState?.('disconnected', this.#session.sessionId),
+      onConnected: () => this.#wake(),
+      onDisconnected: () => {},
       onExpired: () => this.#expired(),
       onWatch: (event) => this.#fired(event),
     }
@@ -177,7 +172,6 @@ export class KafkaZkClient {
 
   #expired(): void {
     if (this.#isClosed) return
-    this.#options.onState?.('expired', this.#session.sessionId)
     this.#wake()
     const handlers = [...this.#stateHandlers.values()]
     let missing = 1
