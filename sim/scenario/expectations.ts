@@ -152,7 +152,7 @@ function checkMeasure(text: string, { surface, names }: Context): { message: str
     consumer: clients.filter(([, client]) => 'consume' in client).map(([client]) => client),
     group: clients.filter(([, client]) => 'group' in client).map(([client]) => client),
     partition: names.partitions,
-    node: [...names.brokers, ...names.controllers, ...names.clients],
+    node: [...names.brokers, ...names.controllers, ...(names.zookeeper ?? []), ...names.clients],
   }[measure.subject]
   if (candidates.includes(name.subject)) return undefined
   if (measure.subject === 'none')

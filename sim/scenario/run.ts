@@ -71,6 +71,7 @@ export class Run {
     this.names = {
       brokers: this.cluster.brokers,
       controllers: this.cluster.controllers,
+      zookeeper: this.cluster.zookeeper,
       clients: members.flatMap(([, nodes]) => nodes),
       groups: [
         ...new Set(Object.values(scenario.clients).flatMap((spec) => (spec.kind === 'group' ? [spec.group] : []))),

@@ -25,7 +25,11 @@ import type { PartitionImage } from '../../kraft/metadata/image.js'
 import type { LocalPartition } from '../../kraft/metadata/metadata-delta.js'
 import { UNASSIGNED_DIRECTORY } from '../../kraft/metadata/records.js'
 import { type ErrorCode, errorName, Errors } from '../../wire/errors.js'
-import type { LeaderAndIsrPartitionState, LeaderAndIsrRequest, LeaderAndIsrResponse } from '../../wire/messages/leader-and-isr.js'
+import type {
+  LeaderAndIsrPartitionState,
+  LeaderAndIsrRequest,
+  LeaderAndIsrResponse,
+} from '../../wire/messages/leader-and-isr.js'
 import type { StopReplicaRequest, StopReplicaResponse } from '../../wire/messages/stop-replica.js'
 import type { UpdateMetadataRequest, UpdateMetadataResponse } from '../../wire/messages/update-metadata.js'
 import type { IncomingRequestOf } from '../../wire/request-server.js'
@@ -221,7 +225,10 @@ function imageOf(state: LeaderAndIsrPartitionState): PartitionImage {
   }
 }
 
-function topicErrors(request: LeaderAndIsrRequest, errors: ReadonlyMap<string, ErrorCode>): LeaderAndIsrResponse['topics'] {
+function topicErrors(
+  request: LeaderAndIsrRequest,
+  errors: ReadonlyMap<string, ErrorCode>,
+): LeaderAndIsrResponse['topics'] {
   return request.topicStates.map(({ topicName, topicId, partitionStates }) => ({
     topicId,
     partitionErrors: partitionStates.map(({ partitionIndex }) => ({
@@ -230,4 +237,3 @@ function topicErrors(request: LeaderAndIsrRequest, errors: ReadonlyMap<string, E
     })),
   }))
 }
-

@@ -9,7 +9,13 @@ import type { Env } from '../../kernel/env.js'
 import type { Millis, NodeId } from '../../kernel/units.js'
 import { isZooKeeperTrouble, type KafkaZkClient } from '../../zookeeper/kafka/kafka-zk-client.js'
 import { type Task, TaskQueue } from '../../zookeeper/kafka/task.js'
-import { ConfigChangeZnode, type ConfigEntity, ConfigZnode, DEFAULT_ENTITY, Path } from '../../zookeeper/kafka/znodes.js'
+import {
+  ConfigChangeZnode,
+  type ConfigEntity,
+  ConfigZnode,
+  DEFAULT_ENTITY,
+  Path,
+} from '../../zookeeper/kafka/znodes.js'
 
 const EXPIRATION_MS: Millis = 900_000
 const PREFIX = 'config_change_'
@@ -80,7 +86,8 @@ export class ZkConfigs {
       const found = yield* zk.getData(`${Path.configChanges}/${name}`)
       if (found !== undefined && number > this.#lastHandled) yield* this.#handle(ConfigChangeZnode.decode(found.data))
       if (number > this.#lastHandled) this.#lastHandled = number
-      if (found !== undefined && now - found.stat.ctime > EXPIRATION_MS) yield* zk.delete(`${Path.configChanges}/${name}`)
+      if (found !== undefined && now - found.stat.ctime > EXPIRATION_MS)
+        yield* zk.delete(`${Path.configChanges}/${name}`)
     }
   }
 

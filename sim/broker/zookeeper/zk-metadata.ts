@@ -8,7 +8,13 @@
  */
 
 import type { NodeId } from '../../kernel/units.js'
-import { type BrokerImage, EMPTY_IMAGE, type MetadataImage, type PartitionImage, type TopicImage } from '../../kraft/metadata/image.js'
+import {
+  type BrokerImage,
+  EMPTY_IMAGE,
+  type MetadataImage,
+  type PartitionImage,
+  type TopicImage,
+} from '../../kraft/metadata/image.js'
 import { METADATA_VERSION_FEATURE, parseMetadataVersion } from '../../kraft/metadata/metadata-version.js'
 import { LOST_DIRECTORY, UNASSIGNED_DIRECTORY, ZERO_UUID } from '../../kraft/metadata/records.js'
 import type { UpdateMetadataPartitionState, UpdateMetadataRequest } from '../../wire/messages/update-metadata.js'
@@ -95,7 +101,9 @@ function partitionImage(state: UpdateMetadataPartitionState): PartitionImage {
     leaderEpoch: state.leaderEpoch,
     partitionEpoch: state.zkVersion,
     leaderRecoveryState: 0,
-    directories: state.replicas.map((id) => (state.offlineReplicas.includes(id) ? LOST_DIRECTORY : UNASSIGNED_DIRECTORY)),
+    directories: state.replicas.map((id) =>
+      state.offlineReplicas.includes(id) ? LOST_DIRECTORY : UNASSIGNED_DIRECTORY,
+    ),
   }
 }
 

@@ -25,10 +25,7 @@ export function partitionsOf(
 }
 
 /** `withoutNeedless`: asked about all partitions, only those are told for which there was something to do. */
-export function electionResponse(
-  answers: ElectionAnswers,
-  withoutNeedless: boolean,
-): Apis['ElectLeaders']['response'] {
+export function electionResponse(answers: ElectionAnswers, withoutNeedless: boolean): Apis['ElectLeaders']['response'] {
   type Result = Apis['ElectLeaders']['response']['replicaElectionResults'][number]['partitionResult'][number]
   const topics = new Map<string, Result[]>()
   for (const { partition, answer } of answers.values()) {
@@ -65,9 +62,9 @@ export function listResponse(
   body: Apis['ListPartitionReassignments']['request'],
   context: ControllerContext,
 ): Apis['ListPartitionReassignments']['response'] {
-  const asked =
-    body.topics?.flatMap(({ name, partitionIndexes }) => partitionIndexes.map((index) => topicPartition(name, index))) ??
-    [...context.partitionsBeingReassigned.values()]
+  const asked = body.topics?.flatMap(({ name, partitionIndexes }) =>
+    partitionIndexes.map((index) => topicPartition(name, index)),
+  ) ?? [...context.partitionsBeingReassigned.values()]
   type Partition = Apis['ListPartitionReassignments']['response']['topics'][number]['partitions'][number]
   const topics = new Map<string, Partition[]>()
   for (const { topic, index, name } of asked) {

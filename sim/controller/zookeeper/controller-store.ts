@@ -47,11 +47,11 @@ const INITIAL_CONTROLLER_EPOCH: Epoch = 0
 const PRODUCER_ID_BLOCK_SIZE = 1_000
 
 /** Why a state znode could not be used: ZooKeeper's error, or a change that makes no sense any more. */
-export type Trouble = { readonly kind: 'zookeeper'; readonly error: ZooKeeperError } | { readonly kind: 'state'; readonly why: string }
+export type Trouble =
+  { readonly kind: 'zookeeper'; readonly error: ZooKeeperError } | { readonly kind: 'state'; readonly why: string }
 
 export type StateRead = { readonly partition: TopicPartition } & (
-  | { readonly info: LeadershipInfo | undefined }
-  | { readonly trouble: Trouble }
+  { readonly info: LeadershipInfo | undefined } | { readonly trouble: Trouble }
 )
 
 export interface StateWrites {
@@ -210,14 +210,12 @@ export class ControllerStore {
 
   /** Gives ids to topics from before there were any. */
   *setTopicIds(topics: ReadonlyMap<string, TopicZnode>): Task<void> {
-    const ops = [...topics].map(
-      ([topic, znode]): Op => ({
-        op: 'setData',
-        path: Path.topic(topic),
-        data: TopicZnode.encode(znode),
-        version: ANY_VERSION,
-      }),
-    )
+    const ops = [...topics].map(([topic, znode]): Op => ({
+      op: 'setData',
+      path: Path.topic(topic),
+      data: TopicZnode.encode(znode),
+      version: ANY_VERSION,
+    }))
     yield* this.#writeAll(ops, false)
   }
 
@@ -315,7 +313,9 @@ export class ControllerStore {
   }
 
   *deleteTopicDeletions(topics: readonly string[]): Task<void> {
-    yield* this.#write(topics.map((topic): Op => ({ op: 'delete', path: Path.deleteTopic(topic), version: ANY_VERSION })))
+    yield* this.#write(
+      topics.map((topic): Op => ({ op: 'delete', path: Path.deleteTopic(topic), version: ANY_VERSION })),
+    )
   }
 
   /** The topic's znodes, its settings, and the wish to delete it: in this order. */
@@ -400,4 +400,3 @@ export class ControllerStore {
 function zookeeperError(trouble: Trouble): ZooKeeperError {
   return trouble.kind === 'zookeeper' ? trouble.error : 'SYSTEMERROR'
 }
-

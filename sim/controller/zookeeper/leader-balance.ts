@@ -20,7 +20,8 @@ import type { ZooKeeperControllerConfig } from './zk-controller-config.js'
 
 export type ElectionType = 'preferred' | 'unclean'
 /** Of one partition: its new leader, or why there was no election. */
-export type ElectionAnswer = { readonly leader: NodeId } | { readonly error: ErrorCode; readonly message: string | null }
+export type ElectionAnswer =
+  { readonly leader: NodeId } | { readonly error: ErrorCode; readonly message: string | null }
 export type ElectionAnswers = Map<string, { readonly partition: TopicPartition; readonly answer: ElectionAnswer }>
 
 export interface LeaderBalanceOptions {

@@ -52,11 +52,7 @@ export class PartitionStateMachine {
     for (const partition of context.allPartitions()) {
       const info = context.leadership(partition)
       const state =
-        info === undefined
-          ? 'New'
-          : context.isReplicaOnline(info.leaderAndIsr.leader, partition)
-            ? 'Online'
-            : 'Offline'
+        info === undefined ? 'New' : context.isReplicaOnline(info.leaderAndIsr.leader, partition) ? 'Online' : 'Offline'
       context.putPartitionState(partition, state)
     }
     yield* this.triggerOnline()
@@ -235,4 +231,3 @@ export class PartitionStateMachine {
 export function writtenByAnother(partition: TopicPartition, { controllerEpoch }: { controllerEpoch: Epoch }): Error {
   return new StateChangeFailed(`${partition.name} was written by the controller of epoch ${controllerEpoch}`)
 }
-

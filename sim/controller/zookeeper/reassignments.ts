@@ -294,4 +294,3 @@ export class Reassignments {
     this.#options.onZkReassignment()
   }
 }
-

@@ -34,7 +34,8 @@ export class ReplicaStateMachine {
   *startup(): Task<void> {
     const { context } = this.#core
     const replicas = context.replicasOf(context.allPartitions())
-    const isOnline = ({ partition, replica }: PartitionAndReplica): boolean => context.isReplicaOnline(replica, partition)
+    const isOnline = ({ partition, replica }: PartitionAndReplica): boolean =>
+      context.isReplicaOnline(replica, partition)
     // One that is down may be in the middle of its deletion: ineligible is the safer side.
     for (const one of replicas) context.putReplicaState(one, isOnline(one) ? 'Online' : 'DeletionIneligible')
     yield* this.handle(replicas.filter(isOnline), 'Online')

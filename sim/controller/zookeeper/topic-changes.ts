@@ -95,7 +95,9 @@ export class TopicChanges {
   *processPartitions(topic: string): Task<void> {
     const { context, store } = this.#core
     const znode = (yield* store.topicZnodes([topic])).get(topic)
-    const added = [...(znode?.assignment ?? [])].filter(([index]) => !context.hasPartition(topicPartition(topic, index)))
+    const added = [...(znode?.assignment ?? [])].filter(
+      ([index]) => !context.hasPartition(topicPartition(topic, index)),
+    )
     if (added.length === 0) return
     if (this.#options.deletion.isQueued(topic)) return yield* this.#restore(topic)
     const partitions = added.map(([index, assignment]) => {

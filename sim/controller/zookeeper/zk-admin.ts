@@ -99,7 +99,11 @@ export class ZkAdmin {
       yield* this.#writeConfig('topics', name, configs)
       for (const [key, value] of configs) this.#tell(`topic:${name}`, key, value)
       const replicas = new Map([...assignment].map(([index, ids]) => [index, assignmentOf(ids)] as const))
-      yield* this.#options.zk.create(Path.topic(name), TopicZnode.encode({ topicId, assignment: replicas }), 'PERSISTENT')
+      yield* this.#options.zk.create(
+        Path.topic(name),
+        TopicZnode.encode({ topicId, assignment: replicas }),
+        'PERSISTENT',
+      )
       return { topic: name, error: NO_ERROR, partitions, topicId, replicationFactor }
     } catch (error) {
       return failed(name, errorOf(error, Errors.TOPIC_ALREADY_EXISTS))
@@ -143,7 +147,8 @@ export class ZkAdmin {
 
   #refusalOf(topic: CreatableTopic): ApiError | undefined {
     if (this.#options.image().topicsByName.has(topic.name)) return apiError(Errors.TOPIC_ALREADY_EXISTS)
-    if (topic.configs.some(({ value }) => value === null)) return apiError(Errors.INVALID_CONFIG, 'a setting without a value')
+    if (topic.configs.some(({ value }) => value === null))
+      return apiError(Errors.INVALID_CONFIG, 'a setting without a value')
     const isCounted = topic.numPartitions !== UNSET || topic.replicationFactor !== UNSET
     if (isCounted && topic.assignments.length > 0) {
       return apiError(Errors.INVALID_REQUEST, 'either numbers or an assignment, not both')
@@ -190,7 +195,10 @@ export class ZkAdmin {
     const first = existing.get(0)?.replicas ?? []
     const invalid = (message: string): ApiError => apiError(Errors.INVALID_REPLICA_ASSIGNMENT, message)
     if (given === null) {
-      const startIndex = Math.max(0, alive.findIndex((id) => id >= (first[0] ?? 0)))
+      const startIndex = Math.max(
+        0,
+        alive.findIndex((id) => id >= (first[0] ?? 0)),
+      )
       const options = { partitions: count - existing.size, replicationFactor: first.length }
       const placed = this.#place({ ...options, startIndex, firstPartition: existing.size })
       return 'error' in placed ? placed : new Map(placed.map((ids, at) => [existing.size + at, ids]))
@@ -205,11 +213,7 @@ export class ZkAdmin {
     return new Map(given.map((ids, at) => [existing.size + at, ids]))
   }
 
-  *#validate(
-    name: string,
-    assignment: Assignments,
-    configs: ReadonlyMap<string, string>,
-  ): Task<ApiError | undefined> {
+  *#validate(name: string, assignment: Assignments, configs: ReadonlyMap<string, string>): Task<ApiError | undefined> {
     const { zk } = this.#options
     const wrongName = topicNameProblem(name)
     if (wrongName !== undefined) return apiError(Errors.INVALID_TOPIC_EXCEPTION, wrongName)
@@ -283,7 +287,11 @@ export class ZkAdmin {
     if (invalid !== undefined) return invalid
     if (validateOnly) return NO_ERROR
     yield* this.#writeConfig(type, entity, after)
-    yield* this.#options.zk.create(Path.configChange, ConfigChangeZnode.encode(`${type}/${entity}`), 'PERSISTENT_SEQUENTIAL')
+    yield* this.#options.zk.create(
+      Path.configChange,
+      ConfigChangeZnode.encode(`${type}/${entity}`),
+      'PERSISTENT_SEQUENTIAL',
+    )
     const resource = type === 'topics' ? `topic:${entity}` : `broker:${entity === DEFAULT_ENTITY ? '' : entity}`
     for (const [name, value] of after) if (before.get(name) !== value) this.#tell(resource, name, value)
     for (const name of before.keys()) if (!after.has(name)) this.#tell(resource, name, null)

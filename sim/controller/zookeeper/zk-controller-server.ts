@@ -440,10 +440,7 @@ export class ZkControllerServer {
   }
 }
 
-function createdTopic(
-  outcome: TopicOutcome,
-  error: ApiError,
-): Apis['CreateTopics']['response']['topics'][number] {
+function createdTopic(outcome: TopicOutcome, error: ApiError): Apis['CreateTopics']['response']['topics'][number] {
   if (error.error !== Errors.NONE) return failedTopic(outcome.topic, error)
   return {
     name: outcome.topic,

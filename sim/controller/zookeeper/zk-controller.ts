@@ -85,7 +85,8 @@ export class ZkController {
       deletion,
       sendMetadata,
       isAlterPartitionEnabled: config.isAlterPartitionSupported,
-      onIsrChange: (partition) => this.#put('PartitionReassignmentIsrChange', () => reassignments.maybeComplete(partition)),
+      onIsrChange: (partition) =>
+        this.#put('PartitionReassignmentIsrChange', () => reassignments.maybeComplete(partition)),
       onZkReassignment: () =>
         this.#put('ZkPartitionReassignment', function* () {
           yield* reassignments.fromZk()
@@ -402,7 +403,9 @@ export class ZkController {
     zk.registerChildHandler(Path.topics, () => this.#put('TopicChange', () => this.#topics.process()))
     zk.registerChildHandler(Path.deleteTopics, () => this.#put('TopicDeletion', () => this.#topics.processDeletions()))
     zk.registerChildHandler(Path.logDirEvents, () => this.#put('LogDirEventNotification', () => this.#logDirEvents()))
-    zk.registerChildHandler(Path.isrChanges, () => this.#put('IsrChangeNotification', () => this.#topics.processIsrChanges()))
+    zk.registerChildHandler(Path.isrChanges, () =>
+      this.#put('IsrChangeNotification', () => this.#topics.processIsrChanges()),
+    )
     yield* this.#balance.watch()
     yield* this.reassignments.watch()
   }

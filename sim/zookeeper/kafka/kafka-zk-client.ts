@@ -334,9 +334,7 @@ export class KafkaZkClient {
   /** Each write in a transaction of its own that checks /controller_epoch. @throws ControllerMoved */
   *guarded(ops: readonly Op[], epochVersion: number): Task<WriteOutcome[]> {
     const check: Op = { op: 'check', path: Path.controllerEpoch, version: epochVersion }
-    const answers = yield* this.#all<MultiOutcome>(
-      ops.map((op) => (session, done) => session.multi([check, op], done)),
-    )
+    const answers = yield* this.#all<MultiOutcome>(ops.map((op) => (session, done) => session.multi([check, op], done)))
     return answers.map((answer) => unwrapped(answer, epochVersion))
   }
 

@@ -27,11 +27,19 @@ export type Release = (typeof RELEASES)[number]
 
 export const ZOOKEEPER_MODE_SETTINGS = {
   'inter.broker.protocol.version': oneOf<Release>('3.9', RELEASES, 'The protocol generation of all brokers'),
-  'zookeeper.session.timeout.ms': int(18_000, 'How long the ensemble keeps the session of a broker that it does not hear of', 1),
+  'zookeeper.session.timeout.ms': int(
+    18_000,
+    'How long the ensemble keeps the session of a broker that it does not hear of',
+    1,
+  ),
   'zookeeper.connection.timeout.ms': int(18_000, 'How long a broker that starts waits for the ensemble', 1),
   'controlled.shutdown.max.retries': int(3, 'How often controlled shutdown is tried'),
   'controlled.shutdown.retry.backoff.ms': int(5_000, 'How long to wait before it is tried again'),
-  'leader.imbalance.per.broker.percentage': int(10, 'Share of partitions led by others at which preferred leaders are elected', 0),
+  'leader.imbalance.per.broker.percentage': int(
+    10,
+    'Share of partitions led by others at which preferred leaders are elected',
+    0,
+  ),
 } satisfies Settings
 
 /** Whether `release` is `other` or later. */
