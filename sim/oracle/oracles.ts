@@ -22,6 +22,7 @@ import { Reads } from './reads.js'
 import { Transactions } from './transactions.js'
 import { RUN_CLOCK_EVENTS, RunClock } from './run-clock.js'
 import { Serving, SERVING_EVENTS } from './serving.js'
+import { ZooKeeperController } from './zookeeper-controller.js'
 
 /** Every promise that is judged, in order of importance. */
 export const ORACLE_NAMES: readonly string[] = [
@@ -29,6 +30,8 @@ export const ORACLE_NAMES: readonly string[] = [
   'log-matching',
   'one-leader-per-epoch',
   'one-quorum-leader-per-epoch',
+  'one-controller-per-epoch',
+  'deposed-controller-silent',
   'metadata-consistent',
   'reads-below-high-watermark',
   'offsets-consistent',
@@ -82,10 +85,12 @@ export class Oracles {
     this.#recovers = new Recovers(promises.settle, clock)
     const groups = new Groups(promises, logs)
     const transactions = new Transactions(promises, logs)
+    const controllers = new ZooKeeperController()
     this.#oracles = [
       acked,
       committed,
       leadership,
+      controllers,
       new MetadataConsistent(keeper),
       this.#reads,
       groups,
@@ -102,6 +107,7 @@ export class Oracles {
     const { duplicates, reordering, dense } = committed.order
     const others = [
       leadership.quorum,
+      controllers.deposed,
       this.#reads.offsets,
       duplicates,
       reordering,

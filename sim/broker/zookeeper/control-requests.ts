@@ -91,11 +91,14 @@ export class ControlRequests {
     request: IncomingRequestOf<A>,
     process: (body: IncomingRequestOf<A>['body']) => Task<Parameters<IncomingRequestOf<A>['respond']>[0]>,
   ): void {
-    const self = this
-    this.#queue.put(function* () {
-      if (self.#isClosed) return
-      request.respond(yield* process(request.body))
-    })
+    this.#queue.put(() => this.#answer(request, process))
+  }
+
+  *#answer<A extends ControlApi>(
+    request: IncomingRequestOf<A>,
+    process: (body: IncomingRequestOf<A>['body']) => Task<Parameters<IncomingRequestOf<A>['respond']>[0]>,
+  ): Task<void> {
+    if (!this.#isClosed) request.respond(yield* process(request.body))
   }
 
   /** NONE, or why the whole request is refused. */

@@ -66,15 +66,16 @@ export class ZkConfigs {
   }
 
   #look(): void {
-    const self = this
-    this.#queue.put(function* () {
-      try {
-        if (!self.#isClosed) yield* self.#handleChanges()
-      } catch (error) {
-        // The next change, or the next session, looks again.
-        if (!isZooKeeperTrouble(error)) throw error
-      }
-    })
+    this.#queue.put(() => this.#tryChanges())
+  }
+
+  *#tryChanges(): Task<void> {
+    try {
+      if (!this.#isClosed) yield* this.#handleChanges()
+    } catch (error) {
+      // The next change, or the next session, looks again.
+      if (!isZooKeeperTrouble(error)) throw error
+    }
   }
 
   *#handleChanges(): Task<void> {

@@ -35,7 +35,8 @@ export interface ControllerCore {
 export function announce(core: ControllerCore, partition: TopicPartition, reason: string, unclean = false): void {
   const { context, env } = core
   const info = context.leadership(partition)
-  if (info === undefined) return
+  // What is being deleted has been told as deleted.
+  if (info === undefined || context.topicsToBeDeleted.has(partition.topic)) return
   const { leaderAndIsr } = info
   const assignment = context.assignment(partition)
   env.emit('controller.partition', {

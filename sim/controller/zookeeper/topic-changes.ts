@@ -142,9 +142,13 @@ export class TopicChanges {
   }
 
   announceDeleted(topic: string): void {
-    this.#core.env.emit('controller.topic', {
+    const { context, env } = this.#core
+    const id = context.topicIds.get(topic)
+    // Its znodes are gone already: an earlier controller has told it.
+    if (id === undefined) return
+    env.emit('controller.topic', {
       topic,
-      id: '',
+      id,
       change: 'deleted',
       partitions: 0,
       replicationFactor: 0,

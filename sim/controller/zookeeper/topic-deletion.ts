@@ -25,8 +25,8 @@ export interface TopicDeletionOptions {
   /** No changes of this topic's partitions are listened to any more. */
   readonly mute: (topic: string) => void
   readonly sendMetadata: (partitions: readonly TopicPartition[]) => void
-  /** The topic's znodes are gone. */
-  readonly onDeleted: (topic: string) => void
+  /** The topic will be deleted: from now on it is nobody's any more, whatever is still told of it. */
+  readonly onQueued: (topic: string) => void
 }
 
 export class TopicDeletion {
@@ -41,8 +41,14 @@ export class TopicDeletion {
   *init(toBeDeleted: readonly string[], ineligible: ReadonlySet<string>): Task<void> {
     const { context, store } = this.#core
     if (!this.#options.isEnabled) return yield* store.deleteTopicDeletions(toBeDeleted)
-    context.queueTopicDeletion(toBeDeleted)
+    this.#queue(toBeDeleted)
     for (const topic of toBeDeleted) if (ineligible.has(topic)) context.topicsIneligibleForDeletion.add(topic)
+  }
+
+  #queue(topics: readonly string[]): void {
+    const { context } = this.#core
+    for (const topic of topics) if (!context.topicsToBeDeleted.has(topic)) this.#options.onQueued(topic)
+    context.queueTopicDeletion(topics)
   }
 
   isQueued(topic: string): boolean {
@@ -55,7 +61,7 @@ export class TopicDeletion {
 
   *enqueue(topics: readonly string[]): Task<void> {
     if (!this.#options.isEnabled) return
-    this.#core.context.queueTopicDeletion(topics)
+    this.#queue(topics)
     yield* this.#resume()
   }
 
@@ -151,12 +157,11 @@ export class TopicDeletion {
 
   *#finish(topic: string): Task<void> {
     const { context, store } = this.#core
-    const { mute, replicas, onDeleted } = this.#options
+    const { mute, replicas } = this.#options
     // Lest a change of partitions is heard before the change of topics when it is created again.
     mute(topic)
     yield* replicas.handle(context.replicasInState(topic, 'DeletionSuccessful'), 'NonExistent')
     yield* store.deleteTopic(topic)
     context.removeTopic(topic)
-    onDeleted(topic)
   }
 }

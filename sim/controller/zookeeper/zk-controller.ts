@@ -77,7 +77,7 @@ export class ZkController {
       replicas,
       mute: (topic) => this.#topics.unwatch([topic]),
       sendMetadata,
-      onDeleted: (topic) => this.#topics.announceDeleted(topic),
+      onQueued: (topic) => this.#topics.announceDeleted(topic),
     }))
     const reassignments = (this.reassignments = new Reassignments(core, {
       partitions,
@@ -219,15 +219,12 @@ export class ZkController {
   }
 
   #ask(name: string, refuse: () => void, process: () => Task<void>): void {
-    const self = this
-    this.#events.put({
-      name,
-      preempt: refuse,
-      *process() {
-        if (self.isActive) yield* process()
-        else refuse()
-      },
-    })
+    this.#events.put({ name, preempt: refuse, process: () => this.#whileActive(refuse, process) })
+  }
+
+  *#whileActive(refuse: () => void, process: () => Task<void>): Task<void> {
+    if (this.isActive) yield* process()
+    else refuse()
   }
 
   *#process(event: ControllerEvent): Task<void> {
@@ -387,6 +384,7 @@ export class ZkController {
     )
     for (const { topic } of context.partitionsBeingReassigned.values()) offline.add(topic)
     yield* this.deletion.init(yield* store.topicDeletions(), offline)
+    this.#brokers.announceAll()
     // Brokers must know who is alive before they can follow anybody.
     this.#sendMetadata([])
     yield* this.replicas.startup()
@@ -431,7 +429,6 @@ export class ZkController {
       context.putLeadership(partition, info)
     }
     this.#options.channels.startup(context.liveOrShuttingDownBrokers())
-    this.#brokers.announceAll()
   }
 
   *#logDirEvents(): Task<void> {
