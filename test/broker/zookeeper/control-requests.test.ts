@@ -28,6 +28,7 @@ beforeEach(() => {
   done = []
   hosted = new Map()
   failed = new Set()
+  // oxlint-disable-next-line require-yield
   readConfigs = function* (topics) {
     for (const topic of topics) done.push(`settings of ${topic}`)
   }

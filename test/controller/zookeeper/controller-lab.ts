@@ -86,10 +86,10 @@ export class ControllerLab {
   /** `1 e0 [1,2] v0`: leader, leader epoch, ISR, version. */
   state(topic = 't', index = 0): string {
     const path = Path.state(topic, index)
-    const json = this.ensemble.json(path)
+    const json = this.ensemble.json(path) as { leader: number; leader_epoch: number; isr: number[] } | undefined
     if (json === undefined) return 'none'
     const version = this.ensemble.znodes.get(path)?.stat.version
-    return `${json['leader']} e${json['leader_epoch']} [${(json['isr'] as number[]).join(',')}] v${version}`
+    return `${json.leader} e${json.leader_epoch} [${json.isr.join(',')}] v${version}`
   }
 
   /** Requests since the last look: `LeaderAndIsr→b1 t-0`. */
@@ -222,4 +222,25 @@ function wellDone({ api, body }: Sent): object {
       partitionStates.map(({ partitionIndex }) => ({ topicName, partitionIndex, errorCode: 0 })),
   )
   return { errorCode: 0, partitionErrors }
+}
+
+/** A leader asks for another ISR of t-0. */
+export function alterIsr(
+  isr: readonly number[],
+  leaderEpoch: number,
+  partitionEpoch: number,
+  brokerEpoch: number,
+  brokerId = 1,
+  topicId = 't-idAAAAAAAAAAAAAAAAAA',
+): Apis['AlterPartition']['request'] {
+  const newIsrWithEpochs = isr.map((id) => ({ brokerId: id, brokerEpoch: -1 }))
+  const partition = {
+    partitionIndex: 0,
+    leaderEpoch,
+    newIsr: [],
+    newIsrWithEpochs,
+    leaderRecoveryState: 0,
+    partitionEpoch,
+  }
+  return { brokerId, brokerEpoch, topics: [{ topicId, partitions: [partition] }] }
 }

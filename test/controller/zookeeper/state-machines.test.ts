@@ -314,7 +314,8 @@ describe('a replica', () => {
 })
 
 describe('what a batch says', () => {
-  const states = (at = 0) => (sent[at]?.body as Apis['LeaderAndIsr']['request']).topicStates[0]?.partitionStates[0]
+  const states = (at = 0) =>
+    (sent[at] as { body: Apis['LeaderAndIsr']['request'] }).body.topicStates[0]?.partitionStates[0]
 
   it('is the last word on each partition, and new stays new', () => {
     led(1, [1])
