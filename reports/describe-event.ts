@@ -54,6 +54,12 @@ function describeReplication(event: TraceEvent): string {
       return `${event.data.partition} truncated ${event.data.from} → ${event.data.to} (${event.data.reason})`
     case 'log.start-offset':
       return `${event.data.partition} starts at ${event.data.to} (${event.data.reason})`
+    case 'log.segment-deleted':
+      return `${event.data.partition}@${range(event.data.baseOffset, event.data.nextOffset - 1)} deleted, ${event.data.bytes} B (${event.data.reason})`
+    case 'log.cleaned':
+      return `${event.data.partition}@${range(event.data.from, event.data.to - 1)} compacted, ${event.data.bytesBefore} → ${event.data.bytesAfter} B`
+    case 'log.uncleanable':
+      return `${event.data.partition} can't be compacted: ${event.data.reason}`
     case 'log.corrupt':
       return `${event.data.partition}@${event.data.offset} corrupt, found in ${event.data.found}`
     case 'replica.leader':
@@ -104,6 +110,12 @@ function describeRest(event: TraceEvent): string {
       return `read ${event.data.partition}@${range(event.data.offsets[0] ?? 0, event.data.offsets.at(-1) ?? 0)}`
     case 'consume.position':
       return `position of ${event.data.partition}: ${event.data.from} → ${event.data.to} (${event.data.reason})`
+    case 'consume.failed':
+      return `${event.data.partition === '' ? 'poll' : `read of ${event.data.partition}`}: ${event.data.error}`
+    case 'acl.denied': {
+      const { principal, from, operation, resource, api } = event.data
+      return `refuses ${operation} on ${resource} to ${principal} on ${from} (${api})`
+    }
     case 'admin.completed':
       return `${event.data.operation}: ${event.data.outcome}`
     case 'request.failed':

@@ -76,7 +76,7 @@ function describeSessions(event: TraceEvent): string | undefined {
     case 'zk.moved':
       return `session ${event.data.session} goes on at ${zookeeperName(event.data.server)}`
     case 'zk.connected':
-      return `session ${event.data.session} of ${event.data.client} established`
+      return `session ${event.data.session} of ${event.data.client} established, for ${event.data.timeout} ms`
     case 'zk.watch-set':
       return `${event.data.kind} watch on ${event.data.path} by ${event.data.session}`
     case 'zk.watch':

@@ -141,6 +141,11 @@ function weightOf(event: TraceEvent, partitions: readonly string[]): number {
       return partitions.includes(event.data.partition) ? 72 : 0
     case 'log.truncate':
       return partitions.includes(event.data.partition) ? 74 : 10
+    case 'log.cleaned':
+    case 'log.segment-deleted':
+      return partitions.includes(event.data.partition) ? 42 : 0
+    case 'log.uncleanable':
+      return 64
     case 'group.state':
       return event.data.to === 'Stable' || event.data.to === 'Empty' ? 55 : 28
     case 'consumer.assigned':
@@ -154,6 +159,10 @@ function weightOf(event: TraceEvent, partitions: readonly string[]): number {
       return 40
     case 'hw.set':
       return 0
+    case 'acl.denied':
+      return 24
+    case 'consume.failed':
+      return event.data.error.endsWith('AUTHORIZATION_FAILED') ? 44 : 0
     case 'produce.failed':
       return 25
     case 'consume.position':

@@ -6,6 +6,8 @@
  * another broker's, cannot be made while it runs, or do not parse. Topics are checked by the controller.
  */
 
+import { AclOperation } from '../kraft/metadata/acl.js'
+import type { Requester } from '../kraft/metadata/request-authorizer.js'
 import type { Apis } from '../wire/apis.js'
 import { type ErrorCode, Errors } from '../wire/errors.js'
 import type { IncomingRequestOf } from '../wire/request-server.js'
@@ -68,7 +70,9 @@ function alter<A extends AlterApi>(
   incremental: boolean,
 ): void {
   const verdicts = resources.map((resource, at) =>
-    appearsTwice(resources, at) ? invalid('the resource is named twice') : preprocess(context, resource, incremental),
+    appearsTwice(resources, at)
+      ? invalid('the resource is named twice')
+      : preprocess(context, request, resource, incremental),
   )
   const body = request.body as Apis[AlterApi]['request']
   const remaining = { ...body, resources: body.resources.filter((_, at) => verdicts[at] === undefined) }
@@ -99,7 +103,12 @@ function appearsTwice(resources: readonly Resource[], at: number): boolean {
 }
 
 /** The verdict on a resource that needs no controller; undefined when the controller decides. */
-function preprocess(context: ApiContext, resource: Resource, incremental: boolean): Verdict | undefined {
+function preprocess(
+  context: ApiContext,
+  request: Requester,
+  resource: Resource,
+  incremental: boolean,
+): Verdict | undefined {
   const names = new Set(resource.changes.map((change) => change.name))
   if (names.size < resource.changes.length) return invalid('a setting is named twice')
   const missing = resource.changes.filter((change) => change.operation !== DELETE && change.value === null)
@@ -114,8 +123,11 @@ function preprocess(context: ApiContext, resource: Resource, incremental: boolea
     case ConfigResourceType.BROKER:
       return preprocessBroker(context, resource, incremental)
     case ConfigResourceType.BROKER_LOGGER:
-      if (incremental) return { errorCode: Errors.NONE, errorMessage: null }
-      break
+      if (!incremental) break
+      if (context.auth.onCluster(request, AclOperation.ALTER_CONFIGS)) {
+        return { errorCode: Errors.NONE, errorMessage: null }
+      }
+      return { errorCode: Errors.CLUSTER_AUTHORIZATION_FAILED, errorMessage: null }
     default:
       break
   }

@@ -6,6 +6,8 @@
  */
 
 import type { ConfigValue, Setting } from '../kernel/config-def.js'
+import { AclOperation } from '../kraft/metadata/acl.js'
+import type { Requester } from '../kraft/metadata/request-authorizer.js'
 import { LOG_SETTINGS, TOPIC_CONFIG_SYNONYMS } from '../log/log-config.js'
 import type { Apis } from '../wire/apis.js'
 import { type ErrorCode, Errors } from '../wire/errors.js'
@@ -27,11 +29,33 @@ export function configHandlers(context: ApiContext): ApiHandlers {
     DescribeConfigs: (request) => {
       const { body } = request
       const stranger = body.resources.some((resource) => !isResourceType(resource.resourceType))
-      const results = body.resources.map((resource) =>
-        stranger ? failure(resource, Errors.INVALID_REQUEST, null) : describe(context, resource, body),
-      )
-      request.respond({ throttleTimeMs: 0, results })
+      if (stranger) {
+        const results = body.resources.map((resource) => failure(resource, Errors.INVALID_REQUEST, null))
+        return request.respond({ throttleTimeMs: 0, results })
+      }
+      const denials = body.resources.map((resource) => denial(context, request, resource))
+      const described = body.resources
+        .filter((_, at) => denials[at] === Errors.NONE)
+        .map((resource) => describe(context, resource, body))
+      const denied = body.resources.flatMap((resource, at) => {
+        const error = denials[at] ?? Errors.NONE
+        return error === Errors.NONE ? [] : [failure(resource, error, '')]
+      })
+      request.respond({ throttleTimeMs: 0, results: [...described, ...denied] })
     },
+  }
+}
+
+/** Why the sender may not see the settings of a resource. */
+function denial({ auth }: ApiContext, request: Requester, { resourceType, resourceName }: Resource): ErrorCode {
+  const { DESCRIBE_CONFIGS } = AclOperation
+  switch (resourceType) {
+    case ConfigResourceType.TOPIC:
+      return auth.onTopic(request, DESCRIBE_CONFIGS, resourceName) ? Errors.NONE : Errors.TOPIC_AUTHORIZATION_FAILED
+    case ConfigResourceType.GROUP:
+      return auth.onGroup(request, DESCRIBE_CONFIGS, resourceName) ? Errors.NONE : Errors.GROUP_AUTHORIZATION_FAILED
+    default:
+      return auth.onCluster(request, DESCRIBE_CONFIGS) ? Errors.NONE : Errors.CLUSTER_AUTHORIZATION_FAILED
   }
 }
 

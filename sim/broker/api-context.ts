@@ -2,6 +2,7 @@
 
 import type { Env } from '../kernel/env.js'
 import type { NodeId } from '../kernel/units.js'
+import type { RequestAuthorizer } from '../kraft/metadata/request-authorizer.js'
 import type { LogManager } from '../log/log-manager.js'
 import type { ApiName } from '../wire/apis.js'
 import type { IncomingRequestOf } from '../wire/request-server.js'
@@ -18,6 +19,8 @@ import type { TopicAutoCreation } from './topic-auto-creation.js'
 export interface ApiContext {
   readonly env: Env
   readonly brokerId: NodeId
+  /** Who may do what. */
+  readonly auth: RequestAuthorizer
   readonly clusterId: string
   readonly config: BrokerDynamicConfig
   readonly metadata: MetadataCache

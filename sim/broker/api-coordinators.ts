@@ -3,11 +3,12 @@
  * to ask again (COORDINATOR_NOT_AVAILABLE). Share groups have no coordinator here.
  */
 
+import { AclOperation } from '../kraft/metadata/acl.js'
+import type { Requester } from '../kraft/metadata/request-authorizer.js'
 import type { Apis } from '../wire/apis.js'
 import { type ErrorCode, Errors } from '../wire/errors.js'
 import type { ApiContext, ApiHandlers } from './api-context.js'
 import { coordinatorPartition } from './coordinator/internal-topics.js'
-import type { RequestOrigin } from './forwarding.js'
 import { GROUP_METADATA_TOPIC, TRANSACTION_STATE_TOPIC } from './topic-names.js'
 
 /** `CoordinatorType`. */
@@ -46,8 +47,10 @@ export function coordinatorHandlers(context: ApiContext): ApiHandlers {
   }
 }
 
-function find(context: ApiContext, origin: RequestOrigin, keyType: number, key: string): Found {
+function find(context: ApiContext, request: Requester, keyType: number, key: string): Found {
   const none = (errorCode: ErrorCode): Found => ({ key, nodeId: -1, host: '', port: -1, errorCode, errorMessage: '' })
+  const refusal = refusalOf(context, request, keyType, key)
+  if (refusal !== Errors.NONE) return none(refusal)
   const topic = TOPICS.get(keyType)
   if (topic === undefined) {
     return none(keyType === SHARE_COORDINATOR ? Errors.COORDINATOR_NOT_AVAILABLE : Errors.INVALID_REQUEST)
@@ -55,11 +58,24 @@ function find(context: ApiContext, origin: RequestOrigin, keyType: number, key: 
   const { image } = context.metadata
   const partitions = image.topicsByName.get(topic)?.partitions
   if (partitions === undefined) {
-    context.autoCreation.createInternal(topic, origin)
+    context.autoCreation.createInternal(topic)
     return none(Errors.COORDINATOR_NOT_AVAILABLE)
   }
   const leader = partitions.get(coordinatorPartition(key, partitions.size))?.leader ?? -1
   const broker = context.metadata.aliveBroker(leader)
   if (broker === undefined) return none(Errors.COORDINATOR_NOT_AVAILABLE)
   return { key, nodeId: leader, host: broker.host, port: broker.port, errorCode: Errors.NONE, errorMessage: '' }
+}
+
+/** Why the sender may not ask for this coordinator. */
+function refusalOf({ auth }: ApiContext, request: Requester, keyType: number, key: string): ErrorCode {
+  const { DESCRIBE, CLUSTER_ACTION } = AclOperation
+  if (keyType === GROUP_COORDINATOR && !auth.onGroup(request, DESCRIBE, key)) return Errors.GROUP_AUTHORIZATION_FAILED
+  if (keyType === TRANSACTION_COORDINATOR && !auth.onTransactionalId(request, DESCRIBE, key)) {
+    return Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+  }
+  if (keyType === SHARE_COORDINATOR && !auth.onCluster(request, CLUSTER_ACTION)) {
+    return Errors.CLUSTER_AUTHORIZATION_FAILED
+  }
+  return Errors.NONE
 }

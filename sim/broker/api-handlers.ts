@@ -3,6 +3,7 @@
  *
  *   data              → ReplicaManager          Produce, Fetch, ListOffsets, OffsetForLeaderEpoch, DeleteRecords
  *   cluster           → metadata cache          Metadata, DescribeCluster, DescribeTopicPartitions, ApiVersions
+ *   permissions       → authorizer              DescribeAcls
  *   this broker       → its own state           DescribeConfigs, DescribeLogDirs
  *   coordinators      → metadata                FindCoordinator
  *   groups            → GroupCoordinator        JoinGroup, SyncGroup, Heartbeat, LeaveGroup, OffsetCommit, OffsetFetch, …
@@ -11,6 +12,7 @@
  *
  *   what the controller of ZooKeeper mode tells its brokers, and what they ask it → the membership
  *
+ * Whether the sender may do what it asks for is asked where it is answered (`ApiContext.auth`), or by the controller.
  * An API without a line (those of controllers and of raft) is refused by closing the connection, as Kafka's SocketServer does.
  */
 
@@ -54,6 +56,8 @@ export function brokerHandlers(context: ApiContext, ofMode: ApiHandlers = {}): A
     UpdateFeatures: forward(context, 'UpdateFeatures'),
     UnregisterBroker: forward(context, 'UnregisterBroker'),
     DescribeQuorum: forward(context, 'DescribeQuorum'),
+    CreateAcls: forward(context, 'CreateAcls'),
+    DeleteAcls: forward(context, 'DeleteAcls'),
   }
   return handlers
 }

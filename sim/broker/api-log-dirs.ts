@@ -5,6 +5,7 @@
 
 import { assert } from '../kernel/errors.js'
 import { parsePartition, partitionName } from '../kernel/names.js'
+import { AclOperation } from '../kraft/metadata/acl.js'
 import type { Apis } from '../wire/apis.js'
 import { Errors } from '../wire/errors.js'
 import type { ApiContext, ApiHandlers } from './api-context.js'
@@ -18,6 +19,9 @@ type LogDirTopic = Apis['DescribeLogDirs']['response']['results'][number]['topic
 export function logDirHandlers(context: ApiContext): ApiHandlers {
   return {
     DescribeLogDirs: (request) => {
+      if (!context.auth.onCluster(request, AclOperation.DESCRIBE)) {
+        return request.respond({ throttleTimeMs: 0, errorCode: Errors.CLUSTER_AUTHORIZATION_FAILED, results: [] })
+      }
       const { topics } = request.body
       const wanted =
         topics === null

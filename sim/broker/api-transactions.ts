@@ -1,6 +1,13 @@
-/** Requests about transactions (`KafkaApis`, the handlers of transactions and markers). */
+/**
+ * Requests about transactions (`KafkaApis`, the handlers of transactions and markers).
+ *
+ * Producers need WRITE on their transactional id, and on what they add to the transaction; without one, IDEMPOTENT_WRITE on the cluster or WRITE on
+ * any topic. Questions and markers of other brokers need CLUSTER_ACTION.
+ */
 
 import { partitionName, parsePartition } from '../kernel/names.js'
+import { AclOperation, ResourceType } from '../kraft/metadata/acl.js'
+import type { Requester, RequestAuthorizer } from '../kraft/metadata/request-authorizer.js'
 import type { Apis } from '../wire/apis.js'
 import { endTransactionMarkerBatch } from '../wire/control-record.js'
 import type { VerificationState } from '../log/producer-state.js'
@@ -12,7 +19,7 @@ import type { ApiContext, ApiHandlers } from './api-context.js'
 import { coordinatorError } from './coordinator/coordinator-errors.js'
 import { coordinatorPartition } from './coordinator/internal-topics.js'
 import { ProduceEntry } from './replica-produce.js'
-import { GROUP_METADATA_TOPIC } from './topic-names.js'
+import { GROUP_METADATA_TOPIC, isInternalTopic } from './topic-names.js'
 import type { ProducerIdentity, TxnShard } from './txn/txn-shard.js'
 
 /** From here on brokers ask, for several transactions at once. */
@@ -20,6 +27,8 @@ const ADD_BATCHED_VERSION = 4
 /** From here on EndTxn and TxnOffsetCommit speak transaction version 2 (KIP-890). */
 const VERSION_2_END_TXN = 5
 const VERSION_2_OFFSET_COMMIT = 5
+const { READ, WRITE, ALTER, DESCRIBE, CLUSTER_ACTION, IDEMPOTENT_WRITE } = AclOperation
+
 const NO_PRODUCER = { producerId: -1, producerEpoch: -1 }
 
 export function transactionHandlers(context: ApiContext): ApiHandlers {
@@ -31,7 +40,7 @@ export function transactionHandlers(context: ApiContext): ApiHandlers {
     TxnOffsetCommit: (request) => txnOffsetCommit(context, request),
     WriteTxnMarkers: (request) => writeMarkers(context, request),
     DescribeTransactions: (request) => {
-      const transactionStates = request.body.transactionalIds.map((id) => describe(context, id))
+      const transactionStates = request.body.transactionalIds.map((id) => describe(context, request, id))
       request.respond({ throttleTimeMs: 0, transactionStates })
     },
     ListTransactions: (request) => listTransactions(context, request),
@@ -57,6 +66,8 @@ function initProducerId(context: ApiContext, request: IncomingRequestOf<'InitPro
         : { throttleTimeMs: 0, errorCode: Errors.NONE, ...result },
     ),
   )
+  const denied = initProducerIdError(context, request)
+  if (denied !== Errors.NONE) return answer(denied)
   if ((producerId === -1) !== (producerEpoch === -1) || transactionalId === '') return answer(Errors.INVALID_REQUEST)
   if (transactionalId === null) {
     // An idempotent producer raises its epoch by itself, and asks only when the epochs are used up (KIP-360).
@@ -68,6 +79,17 @@ function initProducerId(context: ApiContext, request: IncomingRequestOf<'InitPro
   context.transactions.ask(transactionalId, operate, answer)
 }
 
+function initProducerIdError({ auth }: ApiContext, request: IncomingRequestOf<'InitProducerId'>): ErrorCode {
+  const { transactionalId } = request.body
+  if (transactionalId !== null) {
+    if (auth.onTransactionalId(request, WRITE, transactionalId)) return Errors.NONE
+    return Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+  }
+  const mayWrite =
+    auth.onCluster(request, IDEMPOTENT_WRITE, 'quietly') || auth.onAny(request, WRITE, ResourceType.TOPIC)
+  return mayWrite ? Errors.NONE : Errors.CLUSTER_AUTHORIZATION_FAILED
+}
+
 // ── partitions ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 type AskedTransaction = Apis['AddPartitionsToTxn']['request']['transactions'][number]
@@ -76,6 +98,15 @@ type TransactionAnswer = Apis['AddPartitionsToTxn']['response']['resultsByTransa
 function addPartitions(context: ApiContext, request: IncomingRequestOf<'AddPartitionsToTxn'>): void {
   const { body, version } = request
   const isBatched = version >= ADD_BATCHED_VERSION
+  // Only brokers ask for several.
+  if (isBatched && !context.auth.onCluster(request, CLUSTER_ACTION)) {
+    return request.respond({
+      throttleTimeMs: 0,
+      errorCode: Errors.CLUSTER_AUTHORIZATION_FAILED,
+      resultsByTransaction: [],
+      resultsByTopicV3AndBelow: [],
+    })
+  }
   const asked: readonly AskedTransaction[] = isBatched
     ? body.transactions
     : [
@@ -106,13 +137,14 @@ function addPartitions(context: ApiContext, request: IncomingRequestOf<'AddParti
       resultsByTopicV3AndBelow: [],
     })
   }
-  for (const one of asked) addToOne(context, one, isBatched ? 2 : 0, answer)
+  for (const one of asked) addToOne(context, request, one, isBatched, answer)
 }
 
 function addToOne(
   context: ApiContext,
+  request: Requester,
   asked: AskedTransaction,
-  clientVersion: number,
+  isBatched: boolean,
   answer: (result: TransactionAnswer) => void,
 ): void {
   const { transactionalId, verifyOnly, topics } = asked
@@ -123,15 +155,21 @@ function addToOne(
     return image.topicsByName.get(topic)?.partitions.has(index) !== true
   })
   const tell = once((errors: readonly ErrorCode[]) => answer(resultOf(asked, names, errors)))
-  if (transactionalId === '') return tell(names.map(() => Errors.INVALID_REQUEST))
-  if (unknown.length > 0) {
+  const { auth } = context
+  if (!isBatched && !auth.onTransactionalId(request, WRITE, transactionalId)) {
+    return tell(names.map(() => Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED))
+  }
+  const denied = isBatched ? [] : deniedPartitions(auth, request, topics)
+  if (denied.length + unknown.length > 0) {
     // All or nothing: the others were not attempted.
     return tell(
-      names.map((name) =>
-        unknown.includes(name) ? Errors.UNKNOWN_TOPIC_OR_PARTITION : Errors.OPERATION_NOT_ATTEMPTED,
-      ),
+      names.map((name) => {
+        if (denied.includes(name)) return Errors.TOPIC_AUTHORIZATION_FAILED
+        return unknown.includes(name) ? Errors.UNKNOWN_TOPIC_OR_PARTITION : Errors.OPERATION_NOT_ATTEMPTED
+      }),
     )
   }
+  if (transactionalId === '') return tell(names.map(() => Errors.INVALID_REQUEST))
   const all = (error: ErrorCode): void => tell(names.map(() => coordinatorError(error)))
   if (verifyOnly) {
     const verified = context.transactions.read(transactionalId, (shard) => shard.verify(transactionalId, asked, names))
@@ -139,9 +177,18 @@ function addToOne(
   }
   context.transactions.ask(
     transactionalId,
-    (shard) => shard.addPartitions(transactionalId, asked, names, clientVersion, all),
+    (shard) => shard.addPartitions(transactionalId, asked, names, isBatched ? 2 : 0, all),
     all,
   )
+}
+
+/** Partitions that a client may not write to: Kafka's own among them. */
+function deniedPartitions(auth: RequestAuthorizer, request: Requester, topics: AskedTransaction['topics']): string[] {
+  const names = topics.map(({ name }) => name).filter((name) => !isInternalTopic(name))
+  const permitted = auth.topics(request, WRITE, names)
+  return topics
+    .filter(({ name }) => !permitted.has(name))
+    .flatMap(({ name, partitions }) => partitions.map((index) => partitionName(name, index)))
 }
 
 function resultOf(
@@ -164,6 +211,8 @@ function resultOf(
 function addOffsets(context: ApiContext, request: IncomingRequestOf<'AddOffsetsToTxn'>): void {
   const { transactionalId, groupId } = request.body
   const answer = once((error: ErrorCode) => request.respond({ throttleTimeMs: 0, errorCode: coordinatorError(error) }))
+  const denied = transactionInGroupError(context.auth, request, transactionalId, groupId)
+  if (denied !== Errors.NONE) return answer(denied)
   // Before the topic exists its partitions are counted by the setting.
   const index =
     context.groups.partitionOf(groupId) ??
@@ -184,6 +233,9 @@ function endTxn(context: ApiContext, request: IncomingRequestOf<'EndTxn'>): void
     const identity = typeof result === 'number' || clientVersion < 2 ? NO_PRODUCER : result
     request.respond({ throttleTimeMs: 0, errorCode: error, ...identity })
   })
+  if (!context.auth.onTransactionalId(request, WRITE, transactionalId)) {
+    return answer(Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+  }
   if (transactionalId === '') return answer(Errors.INVALID_REQUEST)
   context.transactions.ask(
     transactionalId,
@@ -199,21 +251,24 @@ function txnOffsetCommit(context: ApiContext, request: IncomingRequestOf<'TxnOff
   const { groupId, transactionalId, producerId, producerEpoch, topics } = body
   const image = context.metadata.image
   const answer = once((errors: (topic: string, index: number) => ErrorCode) =>
-    request.respond({
-      throttleTimeMs: 0,
-      topics: topics.map(({ name, partitions }) => ({
-        name,
-        partitions: partitions.map(({ partitionIndex }) => ({
-          partitionIndex,
-          errorCode: errors(name, partitionIndex),
-        })),
-      })),
-    }),
+    request.respond(txnOffsetCommitResponse(topics, errors)),
   )
   const all = (error: ErrorCode): void => answer(() => coordinatorError(error))
+  const { auth } = context
+  const denied = transactionInGroupError(auth, request, transactionalId, groupId)
+  if (denied !== Errors.NONE) return all(denied)
+  const permitted = auth.topics(
+    request,
+    READ,
+    topics.map(({ name }) => name),
+  )
+  const errorOf = (topic: string): ErrorCode =>
+    permitted.has(topic) ? Errors.UNKNOWN_TOPIC_OR_PARTITION : Errors.TOPIC_AUTHORIZATION_FAILED
   const known = topics.flatMap(({ name, partitions }) =>
     partitions
-      .filter(({ partitionIndex }) => image.topicsByName.get(name)?.partitions.has(partitionIndex))
+      .filter(
+        ({ partitionIndex }) => permitted.has(name) && image.topicsByName.get(name)?.partitions.has(partitionIndex),
+      )
       .map((partition) => ({
         topic: name,
         partition: partition.partitionIndex,
@@ -222,6 +277,7 @@ function txnOffsetCommit(context: ApiContext, request: IncomingRequestOf<'TxnOff
         metadata: partition.committedMetadata,
       })),
   )
+  if (known.length === 0 && auth.isEnabled) return answer(errorOf)
   const index = context.groups.partitionOf(groupId)
   if (index === undefined) return all(Errors.COORDINATOR_NOT_AVAILABLE)
   const identity = {
@@ -240,7 +296,7 @@ function txnOffsetCommit(context: ApiContext, request: IncomingRequestOf<'TxnOff
         const codes = result.response
         answer((topic, partition) => {
           const at = known.findIndex((one) => one.topic === topic && one.partition === partition)
-          return at < 0 ? Errors.UNKNOWN_TOPIC_OR_PARTITION : (codes[at] ?? Errors.NONE)
+          return at < 0 ? errorOf(topic) : (codes[at] ?? Errors.NONE)
         })
       },
     )
@@ -258,10 +314,36 @@ function txnOffsetCommit(context: ApiContext, request: IncomingRequestOf<'TxnOff
   })
 }
 
+/** What a producer needs to commit a group's offsets in its transaction. */
+function transactionInGroupError(
+  auth: RequestAuthorizer,
+  request: Requester,
+  transactionalId: string,
+  groupId: string,
+): ErrorCode {
+  if (!auth.onTransactionalId(request, WRITE, transactionalId)) return Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+  return auth.onGroup(request, READ, groupId) ? Errors.NONE : Errors.GROUP_AUTHORIZATION_FAILED
+}
+
+function txnOffsetCommitResponse(
+  topics: Apis['TxnOffsetCommit']['request']['topics'],
+  errors: (topic: string, index: number) => ErrorCode,
+): Apis['TxnOffsetCommit']['response'] {
+  return {
+    throttleTimeMs: 0,
+    topics: topics.map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: errors(name, partitionIndex) })),
+    })),
+  }
+}
+
 // ── markers ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function writeMarkers(context: ApiContext, request: IncomingRequestOf<'WriteTxnMarkers'>): void {
   const { markers } = request.body
+  const { auth } = context
+  const isPermitted = auth.onCluster(request, ALTER, 'quietly') || auth.onCluster(request, CLUSTER_ACTION)
   let left = 1
   const errors = markers.map(() => new Map<string, ErrorCode>())
   const settle = (): void => {
@@ -282,6 +364,10 @@ function writeMarkers(context: ApiContext, request: IncomingRequestOf<'WriteTxnM
   markers.forEach((marker, at) => {
     for (const { name, partitionIndexes } of marker.topics) {
       for (const index of partitionIndexes) {
+        if (!isPermitted) {
+          errors[at]?.set(partitionName(name, index), Errors.CLUSTER_AUTHORIZATION_FAILED)
+          continue
+        }
         left++
         writeMarker(context, marker, name, index, (error) => {
           errors[at]?.set(partitionName(name, index), error)
@@ -332,7 +418,7 @@ function writeMarker(
 
 type Described = Apis['DescribeTransactions']['response']['transactionStates'][number]
 
-function describe({ transactions }: ApiContext, transactionalId: string): Described {
+function describe({ transactions, auth }: ApiContext, request: Requester, transactionalId: string): Described {
   const none = (errorCode: ErrorCode): Described => ({
     errorCode,
     transactionalId,
@@ -343,6 +429,9 @@ function describe({ transactions }: ApiContext, transactionalId: string): Descri
     producerEpoch: 0,
     topics: [],
   })
+  if (!auth.onTransactionalId(request, DESCRIBE, transactionalId)) {
+    return none(Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+  }
   if (transactionalId === '') return none(Errors.INVALID_REQUEST)
   const found = transactions.read(transactionalId, (shard) => shard.find(transactionalId)?.facts)
   if ('error' in found) return none(found.error)
@@ -361,11 +450,16 @@ function describe({ transactions }: ApiContext, transactionalId: string): Descri
     transactionStartTimeMs: facts.startMs,
     producerId: facts.producerId,
     producerEpoch: facts.producerEpoch,
-    topics: [...topics].map(([topic, partitions]) => ({ topic, partitions })),
+    topics: [...topics]
+      .filter(([topic]) => auth.onTopic(request, DESCRIBE, topic))
+      .map(([topic, partitions]) => ({ topic, partitions })),
   }
 }
 
-function listTransactions({ transactions, env }: ApiContext, request: IncomingRequestOf<'ListTransactions'>): void {
+function listTransactions(
+  { transactions, env, auth }: ApiContext,
+  request: IncomingRequestOf<'ListTransactions'>,
+): void {
   const { stateFilters, producerIdFilters, durationFilter } = request.body
   const nowMs = env.clock.wallMs()
   const transactionStates = transactions.shards().flatMap((shard) =>
@@ -373,6 +467,7 @@ function listTransactions({ transactions, env }: ApiContext, request: IncomingRe
       .filter(({ facts }) => stateFilters.length === 0 || stateFilters.includes(facts.state))
       .filter(({ facts }) => producerIdFilters.length === 0 || producerIdFilters.includes(facts.producerId))
       .filter(({ facts }) => durationFilter < 0 || (facts.startMs >= 0 && nowMs - facts.startMs > durationFilter))
+      .filter(({ id }) => auth.onTransactionalId(request, DESCRIBE, id))
       .map(({ id, facts }) => ({ transactionalId: id, producerId: facts.producerId, transactionState: facts.state })),
   )
   request.respond({ throttleTimeMs: 0, errorCode: Errors.NONE, unknownStateFilters: [], transactionStates })

@@ -17,10 +17,11 @@ import {
   type Settings,
 } from '../kernel/config-def.js'
 import type { Problem } from '../kernel/errors.js'
+import { AUTHORIZER_SETTINGS } from '../kraft/metadata/authorizer-config.js'
 import { QUORUM_SETTINGS } from '../kraft/quorum-config.js'
-import { LOG_BROKER_SETTINGS } from '../log/log-config.js'
+import { checkCleanerConfig, LOG_BROKER_SETTINGS } from '../log/log-config.js'
 import { isSettingWithoutEffect } from './broker-known-settings.js'
-import { GROUP_SETTINGS } from './group/group-settings.js'
+import { checkGroupConfig, GROUP_SETTINGS } from './group/group-settings.js'
 import { TXN_SETTINGS } from './txn/txn-settings.js'
 import { checkReplicationConfig, REPLICATION_SETTINGS } from './replica-config.js'
 
@@ -52,6 +53,7 @@ export const BROKER_SETTINGS = {
   ...REPLICATION_SETTINGS,
   ...GROUP_SETTINGS,
   ...TXN_SETTINGS,
+  ...AUTHORIZER_SETTINGS,
   ...SHELL_SETTINGS,
 } satisfies Settings
 
@@ -78,6 +80,8 @@ export function parseBrokerConfig(raw: Readonly<Record<string, unknown>>): Parse
   }
   const config = parseConfig(BROKER_SETTINGS, effective, problems)
   checkReplicationConfig(config, problems)
+  checkCleanerConfig(config, problems)
+  checkGroupConfig(config, problems)
   const given = new Map<string, string>()
   for (const name of Object.keys(effective)) {
     const text = isBrokerSetting(name) ? configText(config[name]) : null

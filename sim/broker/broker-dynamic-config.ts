@@ -148,11 +148,13 @@ export class BrokerDynamicConfig {
       if (wrong !== undefined) return `${name}: ${wrong}, got ${value}`
     }
     const layers = perBroker ? [this.#dynamicDefault, values] : [values, this.#dynamicBroker]
-    const fetchers = merged([this.#given, ...layers], [])['num.replica.fetchers']
-    const before = this.#current['num.replica.fetchers']
-    if (fetchers < Math.floor(before / 2) || fetchers > before * 2)
-      return 'num.replica.fetchers can be halved or doubled at most'
-    return undefined
+    const wanted = merged([this.#given, ...layers], [])
+    for (const name of ['num.replica.fetchers', 'log.cleaner.threads'] as const) {
+      const before = this.#current[name]
+      if (wanted[name] < Math.floor(before / 2) || wanted[name] > before * 2)
+        return `${name} can be halved or doubled at most`
+    }
+    return wanted['log.cleaner.threads'] < 1 ? 'log.cleaner.threads must be at least 1' : undefined
   }
 
   /** Where a broker setting has its value from, strongest first. */

@@ -32,10 +32,7 @@ const NAMES: ReadonlySet<string> = new Set(
     `,
     // cleaning and compression
     `
-      log.cleaner.enable log.cleaner.threads log.cleaner.io.max.bytes.per.second log.cleaner.dedupe.buffer.size
-      log.cleaner.io.buffer.size log.cleaner.io.buffer.load.factor log.cleaner.backoff.ms
-      log.cleaner.min.cleanable.ratio log.cleaner.delete.retention.ms log.cleaner.min.compaction.lag.ms
-      log.cleaner.max.compaction.lag.ms log.preallocate log.initial.task.delay.ms compression.type
+      log.preallocate log.initial.task.delay.ms compression.type
       compression.gzip.level compression.lz4.level compression.zstd.level
     `,
     // read by controllers only
@@ -48,7 +45,7 @@ const NAMES: ReadonlySet<string> = new Set(
     // start, features and plugins
     `
       server.max.startup.time.ms unstable.api.versions.enable unstable.feature.versions.enable
-      authorizer.class.name super.users allow.everyone.if.no.acl.found config.providers
+      config.providers
       security.providers internal.metadata.log.segment.bytes internal.metadata.max.batch.size.in.bytes
       internal.metadata.max.fetch.size.in.bytes internal.metadata.delete.delay.millis
     `,
@@ -67,15 +64,8 @@ const NAMES: ReadonlySet<string> = new Set(
     `,
     // groups
     `
-      group.coordinator.rebalance.protocols group.coordinator.append.linger.ms group.coordinator.threads
-     
+      group.coordinator.append.linger.ms group.coordinator.threads
       offsets.topic.compression.codec
-     
-     
-      group.consumer.session.timeout.ms group.consumer.min.session.timeout.ms
-      group.consumer.max.session.timeout.ms group.consumer.heartbeat.interval.ms
-      group.consumer.min.heartbeat.interval.ms group.consumer.max.heartbeat.interval.ms group.consumer.max.size
-      group.consumer.assignors group.consumer.migration.policy group.consumer.regex.refresh.interval.ms
       group.share.max.size group.share.session.timeout.ms group.share.min.session.timeout.ms
       group.share.max.session.timeout.ms group.share.heartbeat.interval.ms group.share.min.heartbeat.interval.ms
       group.share.max.heartbeat.interval.ms group.share.assignors group.streams.session.timeout.ms

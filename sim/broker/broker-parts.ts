@@ -6,6 +6,8 @@ import type { Env } from '../kernel/env.js'
 import { assert } from '../kernel/errors.js'
 import type { NodeId } from '../kernel/units.js'
 import { readMetaProperties } from '../kraft/format-storage.js'
+import { makeAuthorizer } from '../kraft/metadata/authorizer-config.js'
+import { RequestAuthorizer } from '../kraft/metadata/request-authorizer.js'
 import type { Voter } from '../kraft/voter-set.js'
 import { LogManager } from '../log/log-manager.js'
 import type { WireMode } from '../wire/frame.js'
@@ -49,6 +51,7 @@ const BROKER_PORT = 9092
 
 export class BrokerParts {
   readonly config: BrokerDynamicConfig
+  readonly auth: RequestAuthorizer
   readonly metadata: MetadataCache
   readonly membership: Membership
   readonly logs: LogManager
@@ -67,6 +70,7 @@ export class BrokerParts {
     this.#env = env
     this.#options = options
     this.config = new BrokerDynamicConfig(options.brokerId, parsed)
+    this.auth = new RequestAuthorizer(env, makeAuthorizer(this.config.current))
     this.membership = this.#makeMembership(host)
     this.metadata = new MetadataCache(env.random.fork('controller-id'), this.membership.controllerId)
     this.logs = new LogManager(env, {
@@ -153,8 +157,8 @@ export class BrokerParts {
           reconnectBackoffMaxMs: 0,
         }),
       metadata: () => this.metadata.image,
-      topicConfig: (topic) => this.config.topicConfig(topic),
       ...(config['transaction.partition.verification.enable'] && { verifier: this.#verifier }),
+      ...(this.auth.isEnabled && { auth: this.auth }),
     })
   }
 
@@ -165,6 +169,7 @@ export class BrokerParts {
     return {
       env: this.#env,
       brokerId,
+      auth: this.auth,
       clusterId,
       config: this.config,
       metadata: this.metadata,

@@ -95,7 +95,8 @@ export class BrokerServer implements Program, MembershipHost {
 
   setImage(image: MetadataImage): void {
     this.#parts.metadata.setImage(image)
-    const { config, logs } = this.#parts
+    const { config, logs, auth } = this.#parts
+    auth.authorizer?.setAcls(image.acls)
     if (config.apply(image)) logs.updateBrokerConfig(config.current)
   }
 
@@ -163,8 +164,8 @@ export class BrokerServer implements Program, MembershipHost {
     this.#parts.groups.onTopicsDeleted(topics)
   }
 
-  onConfigsChanged(topics: ReadonlySet<string> | undefined): void {
-    this.#parts.replicas.onConfigsChanged(topics)
+  onTopicConfigChanged(topic: string): void {
+    this.#parts.logs.topicConfigChanged(topic)
   }
 
   // ── stopping ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -20,6 +20,8 @@ export type ForwardableApi =
   | 'UpdateFeatures'
   | 'UnregisterBroker'
   | 'DescribeQuorum'
+  | 'CreateAcls'
+  | 'DeleteAcls'
 
 type ErrorResponses = {
   readonly [A in ForwardableApi & ApiName]: (body: Apis[A]['request'], errorCode: ErrorCode) => Apis[A]['response']
@@ -104,6 +106,14 @@ const ERROR_RESPONSES: ErrorResponses = {
   }),
   UpdateFeatures: (_body, errorCode) => ({ throttleTimeMs, errorCode, errorMessage, results: [] }),
   UnregisterBroker: (_body, errorCode) => ({ throttleTimeMs, errorCode, errorMessage }),
+  CreateAcls: ({ creations }, errorCode) => ({
+    throttleTimeMs,
+    results: creations.map(() => ({ errorCode, errorMessage })),
+  }),
+  DeleteAcls: ({ filters }, errorCode) => ({
+    throttleTimeMs,
+    filterResults: filters.map(() => ({ errorCode, errorMessage, matchingAcls: [] })),
+  }),
   DescribeQuorum: (_body, errorCode) => ({ errorCode, errorMessage, topics: [], nodes: [] }),
 }
 

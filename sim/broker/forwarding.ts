@@ -7,9 +7,11 @@
  * connection is closed (`done(undefined)`).
  */
 
+import type { NodeName } from '../kernel/names.js'
 import { type ApiName, type Apis, maxVersion } from '../wire/apis.js'
 import { Errors } from '../wire/errors.js'
 import { BytesFrame, openResponse, RequestFrame } from '../wire/frame.js'
+import { encodeAddress, encodePrincipal } from '../wire/principal.js'
 import type { ControllerSender } from './controller-channel.js'
 import { type ForwardableApi, forwardingError } from './forwarding-errors.js'
 import type { ClusterAdministration } from './membership.js'
@@ -17,6 +19,8 @@ import type { ClusterAdministration } from './membership.js'
 /** The request on whose behalf something is forwarded: an IncomingRequest is one. */
 export interface RequestOrigin {
   readonly api: ApiName
+  readonly principal: string
+  readonly from: NodeName
   readonly version: number
   readonly correlationId: number
   readonly clientId: string
@@ -30,6 +34,11 @@ export class Forwarding implements ClusterAdministration {
     this.#channel = channel
   }
 
+  /** Sends `body` in the broker's own name. `done` comes once, by a later event. */
+  send<A extends ForwardableApi>(api: A, body: Apis[A]['request'], done: () => void): void {
+    this.#channel.send(api, body, done)
+  }
+
   forward<A extends ForwardableApi>(
     api: A,
     body: Apis[A]['request'],
@@ -39,8 +48,8 @@ export class Forwarding implements ClusterAdministration {
     const version = origin.api === api ? origin.version : maxVersion(api)
     const envelope: Apis['Envelope']['request'] = {
       requestData: new RequestFrame(api, version, origin.correlationId, origin.clientId, body).encode(),
-      requestPrincipal: ANONYMOUS,
-      clientHostAddress: LOCALHOST,
+      requestPrincipal: encodePrincipal(origin.principal),
+      clientHostAddress: encodeAddress(origin.from),
     }
     this.#channel.send('Envelope', envelope, (result) => {
       if (!result.ok) return done(forwardingError(api, body, Errors.REQUEST_TIMED_OUT))
@@ -53,14 +62,3 @@ export class Forwarding implements ClusterAdministration {
     })
   }
 }
-
-/** `User:ANONYMOUS` as DefaultKafkaPrincipalBuilder writes it: version i16, type and name compact strings, a flag, tags. */
-const ANONYMOUS: Uint8Array = ((): Uint8Array => {
-  const type = new TextEncoder().encode('User')
-  const name = new TextEncoder().encode('ANONYMOUS')
-  const bytes = [0, 0, type.length + 1, ...type, name.length + 1, ...name, 0, 0]
-  return Uint8Array.from(bytes)
-})()
-
-/** There is one address for everybody: hosts have names only. */
-const LOCALHOST = Uint8Array.of(127, 0, 0, 1)

@@ -28,6 +28,8 @@ export interface ClusterAdministration {
     origin: RequestOrigin,
     done: (response: Apis[A]['response'] | undefined) => void,
   ): void
+  /** Sends `body` in the broker's own name. `done` comes once, by a later event. */
+  send<A extends ForwardableApi>(api: A, body: Apis[A]['request'], done: () => void): void
 }
 
 export interface Membership {
@@ -91,8 +93,8 @@ export interface MembershipHost {
   ): ReadonlySet<string>
   stopReplicas(replicas: readonly ReplicaToStop[]): void
   onTopicsDeleted(topics: ReadonlySet<string>): void
-  /** Settings of these topics, or of brokers (undefined), changed in the image. */
-  onConfigsChanged(topics: ReadonlySet<string> | undefined): void
+  /** Settings of this topic changed in the image. */
+  onTopicConfigChanged(topic: string): void
 
   // ── life, each at most once ───────────────────────────────────────────────────────────────────────────────────────
   /** Opens the logs, starts what works on them, then calls `done`. `isStray`: logs that metadata does not place here are set aside. */

@@ -22,10 +22,6 @@ type DescribedPartition = DescribedTopics['topics'][number]['partitions'][number
 
 /** Kafka's Integer.MIN_VALUE: authorized operations were not asked for. */
 export const NO_AUTHORIZED_OPERATIONS = -2_147_483_648
-/** All operations on a topic, as a broker without an authorizer answers. */
-export const ALL_TOPIC_OPERATIONS = 3_576
-/** All operations on a cluster, likewise. */
-export const ALL_CLUSTER_OPERATIONS = 8_096
 
 export class MetadataCache {
   readonly #random: Random
@@ -139,7 +135,7 @@ export class MetadataCache {
         topicId: topic.id,
         isInternal: isInternalTopic(name),
         partitions,
-        topicAuthorizedOperations: ALL_TOPIC_OPERATIONS,
+        topicAuthorizedOperations: NO_AUTHORIZED_OPERATIONS,
       })
       if (end < topic.partitions.size)
         return { topics: described, nextCursor: { topicName: name, partitionIndex: end } }
@@ -201,6 +197,6 @@ function unknownTopic(name: string): DescribedTopics['topics'][number] {
     topicId: ZERO_UUID,
     isInternal: isInternalTopic(name),
     partitions: [],
-    topicAuthorizedOperations: ALL_TOPIC_OPERATIONS,
+    topicAuthorizedOperations: NO_AUTHORIZED_OPERATIONS,
   }
 }

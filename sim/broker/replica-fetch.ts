@@ -15,13 +15,15 @@
 
 import { DiskError, type Env } from '../kernel/env.js'
 import type { Bytes, Epoch, NodeId } from '../kernel/units.js'
+import { AclOperation } from '../kraft/metadata/acl.js'
 import type { MetadataImage } from '../kraft/metadata/image.js'
+import type { RequestAuthorizer } from '../kraft/metadata/request-authorizer.js'
 import type { PartitionLog } from '../log/partition-log.js'
 import { Errors } from '../wire/errors.js'
 import type { FetchableTopicResponse, PartitionData } from '../wire/messages/fetch.js'
 import type { IncomingRequestOf } from '../wire/request-server.js'
 import { ZERO_UUID } from '../wire/uuid.js'
-import { type FetchContext, type FetchedPartition, FetchSessions } from './fetch-session.js'
+import { type FetchContext, type FetchedPartition, type FetchedPartitions, FetchSessions } from './fetch-session.js'
 import type { Partition } from './partition.js'
 import { type FetchIsolation, type FetchParams, isDiverging, readBound, readPartition } from './partition-read.js'
 import { DelayedOperation } from './purgatory.js'
@@ -46,6 +48,7 @@ export interface FetchHandlerOptions {
   readonly registry: ReplicaRegistry
   readonly metadata: () => MetadataImage
   readonly onStorageError: (partition: Partition, error: DiskError) => void
+  readonly auth: RequestAuthorizer | undefined
 }
 
 /** A fetch that waits for data. */
@@ -122,17 +125,36 @@ export class FetchHandler {
     const context = this.sessions.begin(request.body, request.version, params.isFollower)
     const fetch: PendingFetch = { request, context, params, partitions: [], unknown: [] }
     if (context.kind === 'error') return this.#respond(fetch)
-    const { registry, metadata } = this.#options
+    const { registry, metadata, auth } = this.#options
+    const readable = auth === undefined ? undefined : this.#readable(request, context.partitions, params, auth)
     for (let at = context.partitions.first; at !== undefined; at = at.next) {
       // The topic may have become known since the session began.
       at.topic ??= metadata().topicsById.get(at.topicId)?.name
-      if (this.#hosted(at) !== undefined) fetch.partitions.push(at)
+      if (readable !== undefined && !mayRead(at, readable)) {
+        refuse(at, fetch.unknown, Errors.TOPIC_AUTHORIZATION_FAILED)
+      } else if (this.#hosted(at) !== undefined) fetch.partitions.push(at)
       else if (at.topic === undefined) refuse(at, fetch.unknown, Errors.UNKNOWN_TOPIC_ID)
       else if (registry.inMetadata(at.topic, at.index)) fetch.partitions.push(at)
       else refuse(at, fetch.unknown, Errors.UNKNOWN_TOPIC_OR_PARTITION)
     }
     if (fetch.partitions.length === 0 || this.#read(fetch, true) || params.maxWaitMs <= 0) return this.#respond(fetch)
     this.#wait(fetch)
+  }
+
+  /** Topics that the sender may read; a follower may read all of them, or none. */
+  #readable(
+    request: IncomingRequestOf<'Fetch'>,
+    partitions: FetchedPartitions,
+    params: FetchParams,
+    auth: RequestAuthorizer,
+  ): ReadonlySet<string> | 'all' | 'none' {
+    if (params.isFollower) return auth.onCluster(request, AclOperation.CLUSTER_ACTION) ? 'all' : 'none'
+    const topics = new Set<string>()
+    for (let at = partitions.first; at !== undefined; at = at.next) {
+      const topic = at.topic ?? this.#options.metadata().topicsById.get(at.topicId)?.name
+      if (topic !== undefined) topics.add(topic)
+    }
+    return auth.topics(request, AclOperation.READ, topics)
   }
 
   /** Reads again and answers, with whatever there is. */
@@ -314,7 +336,8 @@ export class FetchHandler {
 
   #emit(asked: FetchedPartition, params: FetchParams, request: IncomingRequestOf<'Fetch'>): void {
     const { read, hosted } = asked
-    if (hosted === undefined) return
+    // Nobody is answered whose connection has ended.
+    if (hosted === undefined || !request.connected) return
     if (read.divergingEpoch >= 0) {
       this.#env.emit('fetch.diverging', {
         partition: hosted.name,
@@ -334,6 +357,12 @@ export class FetchHandler {
       })
     }
   }
+}
+
+/** What metadata does not know is refused for that, unless the sender is no follower and says that it is one. */
+function mayRead({ topic }: FetchedPartition, readable: ReadonlySet<string> | 'all' | 'none'): boolean {
+  if (readable === 'all' || readable === 'none') return readable === 'all'
+  return topic === undefined || readable.has(topic)
 }
 
 function refuse(asked: FetchedPartition, list: FetchedPartition[], error: number): void {

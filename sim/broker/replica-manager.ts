@@ -20,8 +20,8 @@ import { DiskError, type Env } from '../kernel/env.js'
 import { partitionName } from '../kernel/names.js'
 import type { Epoch, NodeId, Offset } from '../kernel/units.js'
 import type { MetadataImage } from '../kraft/metadata/image.js'
+import type { RequestAuthorizer } from '../kraft/metadata/request-authorizer.js'
 import type { LocalPartition, LocalReplicaChanges, MetadataDelta } from '../kraft/metadata/metadata-delta.js'
-import type { LogConfig } from '../log/log-config.js'
 import type { LogManager } from '../log/log-manager.js'
 import type { PartitionLog } from '../log/partition-log.js'
 import type { RequestClient } from '../wire/request-client.js'
@@ -47,9 +47,10 @@ export interface ReplicaManagerOptions {
   readonly requests: () => RequestClient
   /** The image of now; it is the new one already when `applyDelta` is called. */
   readonly metadata: () => MetadataImage
-  readonly topicConfig: (topic: string) => LogConfig
   /** Asks about transactions before their first append (KIP-890); without one they are believed. */
   readonly verifier?: TransactionVerifier
+  /** Says who may do what to topics; without one everybody may do everything. */
+  readonly auth?: RequestAuthorizer
 }
 
 /** What came of new roles in ZooKeeper mode. */
@@ -84,9 +85,10 @@ export class ReplicaManager {
     this.#registry = registry
     this.#fetchers = new FetcherManager(env, { brokerId, brokerEpoch, config, requests, metadata, onStorageError })
     const { verifier } = options
-    this.#produce = new ProduceHandler(env, { registry, metadata, onStorageError, ...(verifier && { verifier }) })
-    this.#fetch = new FetchHandler(env, { brokerId, config, registry, metadata, onStorageError })
-    this.#offsets = new OffsetsHandler(env, { registry, onStorageError })
+    const common = { registry, onStorageError, auth: options.auth }
+    this.#produce = new ProduceHandler(env, { ...common, metadata, ...(verifier && { verifier }) })
+    this.#fetch = new FetchHandler(env, { ...common, brokerId, config, metadata })
+    this.#offsets = new OffsetsHandler(env, common)
     const interval = config['replica.high.watermark.checkpoint.interval.ms']
     this.#highWatermarks = new HighWatermarkCheckpoint(env, interval, () => registry.online())
     this.#context = {
@@ -248,13 +250,6 @@ export class ReplicaManager {
     return this.#registry.offlineTopicId(topic, index) !== undefined
   }
 
-  /** Settings of these topics, or of brokers (undefined), changed. */
-  onConfigsChanged(topics: ReadonlySet<string> | undefined): void {
-    for (const { topic, log } of this.#registry.online()) {
-      if (topics === undefined || topics.has(topic)) log?.updateConfig(this.#options.topicConfig(topic))
-    }
-  }
-
   #delete(deletes: LocalReplicaChanges['deletes']): void {
     for (const { topic, topicId, partition: index } of deletes) {
       const partition = this.#registry.find(topic, index)
@@ -339,9 +334,10 @@ export class ReplicaManager {
 
   #reconfigure(delta: MetadataDelta): void {
     if (delta.changedConfigs.size === 0) return
-    const changesAll = [...delta.changedConfigs.keys()].some((resource) => resource.startsWith('broker:'))
-    for (const { topic, log } of this.#registry.online()) {
-      if (changesAll || delta.changedConfigs.has(`topic:${topic}`)) log?.updateConfig(this.#options.topicConfig(topic))
+    const { logManager } = this.#options
+    // Those of brokers reach the log manager by another way.
+    for (const resource of delta.changedConfigs.keys()) {
+      if (resource.startsWith('topic:')) logManager.topicConfigChanged(resource.slice('topic:'.length))
     }
   }
 

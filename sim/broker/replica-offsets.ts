@@ -11,6 +11,8 @@
 
 import { DiskError, type Env } from '../kernel/env.js'
 import type { Epoch, NodeId, Offset } from '../kernel/units.js'
+import { AclOperation } from '../kraft/metadata/acl.js'
+import type { Operation, Requester, RequestAuthorizer } from '../kraft/metadata/request-authorizer.js'
 import type { PartitionLog } from '../log/partition-log.js'
 import { type ErrorCode, Errors } from '../wire/errors.js'
 import type { DeleteRecordsPartitionResult } from '../wire/messages/delete-records.js'
@@ -44,6 +46,7 @@ const TIMESTAMP_VERSIONS: ReadonlyMap<number, number> = new Map([
 export interface OffsetsOptions {
   readonly registry: ReplicaRegistry
   readonly onStorageError: (partition: Partition, error: DiskError) => void
+  readonly auth: RequestAuthorizer | undefined
 }
 
 interface Deletion {
@@ -102,16 +105,32 @@ export class OffsetsHandler {
   handleListOffsets(request: IncomingRequestOf<'ListOffsets'>): void {
     const { topics } = request.body
     const repeated = repeatedPartitions(topics)
+    const permitted = this.#permitted(request, AclOperation.DESCRIBE, topics)
     request.respond({
       throttleTimeMs: 0,
       topics: topics.map(({ name, partitions }) => ({
         name,
         partitions: partitions.map((asked) => {
+          if (permitted?.has(name) === false) return listed(asked, Errors.TOPIC_AUTHORIZATION_FAILED)
           if (repeated.has(`${name}-${asked.partitionIndex}`)) return listed(asked, Errors.INVALID_REQUEST)
           return this.#list(request, name, asked)
         }),
       })),
     })
+  }
+
+  /** Names of topics on which the sender may do that; undefined when nobody decides. */
+  #permitted(
+    request: Requester,
+    operation: Operation,
+    topics: readonly { readonly name: string }[],
+  ): ReadonlySet<string> | undefined {
+    const { auth } = this.#options
+    return auth?.topics(
+      request,
+      operation,
+      topics.map(({ name }) => name),
+    )
   }
 
   #list(
@@ -158,11 +177,25 @@ export class OffsetsHandler {
   // ── OffsetForLeaderEpoch ──────────────────────────────────────────────────────────────────────────────────────────
 
   handleOffsetForLeaderEpoch(request: IncomingRequestOf<'OffsetForLeaderEpoch'>): void {
+    const { topics } = request.body
+    // Brokers may ask about everything, clients about what they may see (KIP-320).
+    const permitted =
+      this.#options.auth?.onCluster(request, AclOperation.CLUSTER_ACTION, 'quietly') === false
+        ? this.#permitted(
+            request,
+            AclOperation.DESCRIBE,
+            topics.map(({ topic }) => ({ name: topic })),
+          )
+        : undefined
     request.respond({
       throttleTimeMs: 0,
-      topics: request.body.topics.map(({ topic, partitions }) => ({
+      topics: topics.map(({ topic, partitions }) => ({
         topic,
-        partitions: partitions.map((asked) => this.#epochEnd(topic, asked)),
+        partitions: partitions.map((asked) =>
+          permitted?.has(topic) === false
+            ? epochEnd(asked.partition, Errors.TOPIC_AUTHORIZATION_FAILED)
+            : this.#epochEnd(topic, asked),
+        ),
       })),
     })
   }
@@ -181,10 +214,13 @@ export class OffsetsHandler {
 
   handleDeleteRecords(request: IncomingRequestOf<'DeleteRecords'>): void {
     const deletions: Deletion[] = []
+    const permitted = this.#permitted(request, AclOperation.DELETE, request.body.topics)
     for (const { name, partitions } of request.body.topics) {
       for (const { partitionIndex, offset } of partitions) {
         const deletion = newDeletion(name, partitionIndex, offset)
-        if (!this.#options.registry.inMetadata(name, partitionIndex)) deletion.error = Errors.UNKNOWN_TOPIC_OR_PARTITION
+        if (permitted?.has(name) === false) deletion.error = Errors.TOPIC_AUTHORIZATION_FAILED
+        else if (!this.#options.registry.inMetadata(name, partitionIndex))
+          deletion.error = Errors.UNKNOWN_TOPIC_OR_PARTITION
         deletions.push(deletion)
       }
     }

@@ -2,7 +2,7 @@
  * Produce: appends to the partitions that this broker leads and answers when enough replicas have it (Kafka's
  * `KafkaApis.handleProduceRequest`, `ReplicaManager.appendRecords`, `DelayedProduce`).
  *
- * For each partition, in order: the topic is known; exactly one batch; acks is -1, 0 or 1; no topic of Kafka's own;
+ * For each partition, in order: the topic is known and the sender may write to it (and use the transactional id); exactly one batch; acks is -1, 0 or 1; no topic of Kafka's own;
  * this broker has the partition, under that id, and leads it; with acks=all, the ISR is not smaller than
  * min.insync.replicas (NOT_ENOUGH_REPLICAS, nothing appended); then the log's own checks. Partitions fail one by one.
  * What touches a log waits behind the gate of the disk.
@@ -18,7 +18,9 @@
 
 import { DiskError, type Env } from '../kernel/env.js'
 import type { Epoch, Millis, Offset } from '../kernel/units.js'
+import { AclOperation } from '../kraft/metadata/acl.js'
 import type { MetadataImage } from '../kraft/metadata/image.js'
+import type { RequestAuthorizer } from '../kraft/metadata/request-authorizer.js'
 import type { VerificationState } from '../log/producer-state.js'
 import { type ErrorCode, Errors } from '../wire/errors.js'
 import type { PartitionProduceResponse, ProduceResponse, TopicProduceResponse } from '../wire/messages/produce.js'
@@ -137,6 +139,7 @@ export interface ProduceOptions {
   readonly metadata: () => MetadataImage
   readonly onStorageError: (partition: Partition, error: DiskError) => void
   readonly verifier?: TransactionVerifier
+  readonly auth: RequestAuthorizer | undefined
 }
 
 export class ProduceHandler {
@@ -151,13 +154,19 @@ export class ProduceHandler {
   handle(request: IncomingRequestOf<'Produce'>): void {
     const entries: ProduceEntry[] = []
     const valid: ProduceEntry[] = []
+    const { auth } = this.#options
+    const refusal = hasTransactionalRecords(request) && !mayWriteTransaction(request, auth)
     for (const topic of request.body.topicData) {
       const hasId = request.version >= TOPIC_IDS_VERSION
       const name = hasId ? this.#options.metadata().topicsById.get(topic.topicId)?.name : topic.name
+      const isDenied =
+        auth !== undefined && !refusal && name !== undefined && !auth.onTopic(request, AclOperation.WRITE, name)
       for (const { index, records } of topic.partitionData) {
         const entry = new ProduceEntry(name ?? '', hasId ? topic.topicId : ZERO_UUID, index, records ?? [])
         entries.push(entry)
-        if (name === undefined) entry.error = Errors.UNKNOWN_TOPIC_ID
+        if (refusal) entry.error = Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+        else if (isDenied) entry.error = Errors.TOPIC_AUTHORIZATION_FAILED
+        else if (name === undefined) entry.error = Errors.UNKNOWN_TOPIC_ID
         else if (!this.#options.registry.inMetadata(name, index)) entry.error = Errors.UNKNOWN_TOPIC_OR_PARTITION
         else if (entry.records.length !== 1) entry.error = Errors.INVALID_RECORD
         else valid.push(entry)
@@ -370,6 +379,23 @@ function partitionResponse(
     errorMessage: entry.errorMessage,
     currentLeader,
   }
+}
+
+function hasTransactionalRecords({ body }: IncomingRequestOf<'Produce'>): boolean {
+  for (const { partitionData } of body.topicData) {
+    for (const { records } of partitionData) {
+      if (records === null) continue
+      for (let i = 0; i < records.length; i++) if ((records[i] as RecordBatch).isTransactional) return true
+    }
+  }
+  return false
+}
+
+/** Transactional records without a transactional id are refused the same way, whoever sent them. */
+function mayWriteTransaction(request: IncomingRequestOf<'Produce'>, auth: RequestAuthorizer | undefined): boolean {
+  const { transactionalId } = request.body
+  if (transactionalId === null) return false
+  return auth === undefined || auth.onTransactionalId(request, AclOperation.WRITE, transactionalId)
 }
 
 function hasSeveralTransactionalProducers(entries: readonly ProduceEntry[]): boolean {

@@ -57,22 +57,24 @@ export class TopicAutoCreation {
     return entries
   }
 
-  /** Starts to create a topic of Kafka's own, unless that is under way. */
-  createInternal(name: string, origin: RequestOrigin): void {
+  /** Starts to create a topic of Kafka's own, unless that is under way: in the broker's name, whoever needs it. */
+  createInternal(name: string): void {
     if (this.#inFlight.has(name)) return
     this.#inFlight.add(name)
-    this.#send([name], origin)
+    this.#send([name], undefined)
   }
 
-  #send(names: readonly string[], origin: RequestOrigin): void {
+  #send(names: readonly string[], origin: RequestOrigin | undefined): void {
     const body: Apis['CreateTopics']['request'] = {
       topics: names.map((name) => this.#topic(name)),
       timeoutMs: this.#options.requestTimeoutMs,
       validateOnly: false,
     }
-    this.#forwarding.forward('CreateTopics', body, origin, () => {
+    const done = (): void => {
       for (const name of names) this.#inFlight.delete(name)
-    })
+    }
+    if (origin === undefined) this.#forwarding.send('CreateTopics', body, done)
+    else this.#forwarding.forward('CreateTopics', body, origin, done)
   }
 
   #topic(name: string): CreatableTopic {

@@ -40,10 +40,16 @@ export async function exploreCommand(
     { save, copy, quit: () => quit() },
   )
   const { color, ascii } = lookOf(options)
+  drawInCi()
   const { runApp } = await import('../explorer/app.js')
   const isLinear = process.env['INK_SCREEN_READER'] === 'true'
   await runApp(explorer, { color, ascii, isLinear }, (end) => (quit = end))
   return ExitCode.pass
+}
+
+/** Ink draws only the last screen where it takes the machine for a CI's. Somebody sits at this terminal. */
+function drawInCi(): void {
+  for (const name of ['CI', 'CONTINUOUS_INTEGRATION']) if (name in process.env) process.env[name] = 'false'
 }
 
 function save(path: string, text: string): void {

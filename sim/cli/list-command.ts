@@ -4,7 +4,7 @@
 
 import { STEP_KINDS } from '../faults/kinds.js'
 import { PATTERNS } from '../faults/patterns.js'
-import { ORACLE_NAMES } from '../oracle/oracles.js'
+import { JEPSEN_NAMES, ORACLES } from '../oracle/oracle-names.js'
 import { MEASURES } from '../scenario/measures.js'
 import { ExitCode } from './exit-code.js'
 import { selectScenarios } from './select.js'
@@ -26,7 +26,13 @@ const WORDS: Readonly<Record<string, () => readonly Word[]>> = {
     })),
   measures: () =>
     Object.entries(MEASURES).map(([name, { subject, doc }]) => ({ name: measureForm(name, subject), doc })),
-  oracles: () => ORACLE_NAMES.map((name) => ({ name, doc: '' })),
+  oracles: () => Object.entries(ORACLES).map(([name, doc]) => ({ name, doc: withJepsen(name, doc) })),
+}
+
+/** Names of the same thing that a reader may know. */
+function withJepsen(oracle: string, doc: string): string {
+  const names = Object.entries(JEPSEN_NAMES).flatMap(([name, same]) => (same === oracle ? [name] : []))
+  return names.length === 0 ? doc : `${doc} (Jepsen: ${names.join(', ')})`
 }
 
 export async function listCommand(paths: readonly string[], options: { readonly json?: boolean }): Promise<ExitCode> {
@@ -62,7 +68,9 @@ function withConditions(doc: string, conditions: readonly string[]): string {
 
 function measureForm(name: string, subject: string): string {
   if (subject === 'none') return name
-  return subject === 'producer' || subject === 'consumer' ? `${subject}.${name}` : `${name}(${subject})`
+  return subject === 'producer' || subject === 'consumer' || subject === 'client'
+    ? `${subject}.${name}`
+    : `${name}(${subject})`
 }
 
 function table(words: readonly Word[], json: boolean): void {

@@ -5,6 +5,8 @@
  *   A topic id that changed lets the epoch start again (KIP-516).
  * - An update that was asked for comes after a backoff counted from the last attempt; failures and answers that bring no
  *   newer epoch make it grow. Without being asked, metadata is renewed when it is older than `metadata.max.age.ms`.
+ * - Topics that may not be known of, or whose name is refused, are an error for the application: the next call that looks takes it, and
+ *   another answer brings it back.
  * - Which topics are asked for and kept is the decision of a `TopicInterest` (ProducerMetadata, ConsumerMetadata).
  *
  * Times are wall-clock milliseconds. Nothing here sends: ClusterClient does.
@@ -87,6 +89,8 @@ export class ClientMetadata {
   #equivalentBackoffMs: Millis | undefined
   readonly #longestBackoffMs: Millis
   readonly #lastSeenLeaderEpochs = new Map<string, Epoch>()
+  /** The latest answer's errors about topics were not taken yet. */
+  #hasTopicErrors = false
 
   constructor(servers: readonly NodeName[], interest: TopicInterest, times: MetadataTimes, random: Random) {
     this.#bootstrapServers = servers
@@ -183,6 +187,7 @@ export class ClientMetadata {
     this.#equivalentResponses++
     this.#equivalentBackoffMs = undefined
     this.#snapshot = this.#applied(response, request.isPartial, nowMs)
+    this.#hasTopicErrors = this.#snapshot.unauthorizedTopics.size + this.#snapshot.invalidTopics.size > 0
     this.#forgetEpochsOfUnwantedTopics(nowMs)
     const errors = new Map<string, ErrorCode>()
     const names: string[] = []
@@ -192,6 +197,22 @@ export class ClientMetadata {
       if (topic.errorCode !== Errors.NONE) errors.set(topic.name, topic.errorCode)
     }
     this.#interest.updated(names, errors)
+  }
+
+  /** What the latest answer refused, once (`maybeThrowAnyException`); 0 for nothing. */
+  takeError(): ErrorCode {
+    if (!this.#hasTopicErrors) return Errors.NONE
+    this.#hasTopicErrors = false
+    const isDenied = this.#snapshot.unauthorizedTopics.size > 0
+    return isDenied ? Errors.TOPIC_AUTHORIZATION_FAILED : Errors.INVALID_TOPIC_EXCEPTION
+  }
+
+  /** The same for one topic (`maybeThrowExceptionForTopic`); what was refused of others is forgotten. */
+  takeErrorOf(topic: string): ErrorCode {
+    if (!this.#hasTopicErrors) return Errors.NONE
+    this.#hasTopicErrors = false
+    if (this.#snapshot.unauthorizedTopics.has(topic)) return Errors.TOPIC_AUTHORIZATION_FAILED
+    return this.#snapshot.invalidTopics.has(topic) ? Errors.INVALID_TOPIC_EXCEPTION : Errors.NONE
   }
 
   /** The leader to use for a partition, where what is known is as new as the newest epoch seen. */
@@ -244,8 +265,9 @@ export class ClientMetadata {
       changed.push(leader)
     }
     if (changed.length > 0) {
-      const { clusterId, topicIds, controllerId, invalidTopics } = this.#snapshot
-      this.#snapshot = new MetadataSnapshot({ clusterId, nodes, topics, topicIds, controllerId, invalidTopics })
+      const { clusterId, topicIds, controllerId, invalidTopics, unauthorizedTopics } = this.#snapshot
+      const same = { clusterId, topicIds, controllerId, invalidTopics, unauthorizedTopics }
+      this.#snapshot = new MetadataSnapshot({ ...same, nodes, topics })
     }
     return changed
   }
@@ -268,6 +290,7 @@ export class ClientMetadata {
     const topics = new Map<string, readonly PartitionMetadata[]>()
     const topicIds = new Map<string, string>()
     const invalidTopics = new Set<string>()
+    const unauthorizedTopics = new Set<string>()
     const answered = new Set<string>()
     for (const topic of response.topics) {
       if (topic.name === null) continue
@@ -282,6 +305,7 @@ export class ClientMetadata {
       } else {
         if (isInvalidMetadata(topic.errorCode)) this.requestUpdate()
         if (topic.errorCode === Errors.INVALID_TOPIC_EXCEPTION) invalidTopics.add(topic.name)
+        else if (topic.errorCode === Errors.TOPIC_AUTHORIZATION_FAILED) unauthorizedTopics.add(topic.name)
       }
     }
     if (isPartial) {
@@ -289,13 +313,14 @@ export class ClientMetadata {
       for (const [name, partitions] of before.topics) if (stays(name)) topics.set(name, partitions)
       for (const [name, id] of before.topicIds) if (stays(name)) topicIds.set(name, id)
       for (const name of before.invalidTopics) if (stays(name)) invalidTopics.add(name)
+      for (const name of before.unauthorizedTopics) if (stays(name)) unauthorizedTopics.add(name)
     }
     const nodes = new Map<NodeId, ClusterNode>()
     for (const { nodeId: id, host, rack } of response.brokers) {
       nodes.set(id, rack === null ? { id, host } : { id, host, rack })
     }
     const { clusterId, controllerId } = response
-    return new MetadataSnapshot({ clusterId, nodes, topics, topicIds, controllerId, invalidTopics })
+    return new MetadataSnapshot({ clusterId, nodes, topics, topicIds, controllerId, invalidTopics, unauthorizedTopics })
   }
 
   #partitionsOf(

@@ -19,6 +19,7 @@ import { assert, UsageError } from '../kernel/errors.js'
 import type { RecordId } from '../kernel/events.js'
 import { parsePartition, partitionName, type NodeName } from '../kernel/names.js'
 import type { Epoch, Millis, Offset } from '../kernel/units.js'
+import { errorName, Errors } from '../wire/errors.js'
 import type { WireMode } from '../wire/frame.js'
 import { ClientMetadata } from './client-metadata.js'
 import { ClusterClient } from './cluster-client.js'
@@ -35,7 +36,7 @@ import { MetadataUpdater } from './metadata-updater.js'
 import { OffsetResolver } from './offset-resolver.js'
 import { SubscriptionState, unknownEpoch, type AssignedPartition, type TopicPartition } from './subscription-state.js'
 import type { RebalanceListener } from './subscription.js'
-import { idOf } from './workload-record.js'
+import { idOfRecord } from './workload-record.js'
 import type { GroupMetadata, Offsets } from './group/offset-commits.js'
 
 export interface Polled {
@@ -92,7 +93,7 @@ export class Consumer {
   constructor(env: Env, config: ConsumerConfig, bootstrap: readonly NodeName[], options: ConsumerOptions = {}) {
     this.#env = env
     this.#config = config
-    this.#idOf = options.idOf ?? ((record) => idOf(record.value))
+    this.#idOf = options.idOf ?? idOfRecord
     this.#subscriptions = new SubscriptionState(resetStrategyOf(config))
     this.#metadata = new ClientMetadata(
       bootstrap,
@@ -343,6 +344,8 @@ export class Consumer {
   #step(): void {
     const poll = this.#poll
     if (poll === undefined || this.#state !== 'open') return
+    const refusal = this.#metadata.takeError()
+    if (refusal !== Errors.NONE) return this.#finish(poll, [], { partition: '', error: errorName(refusal) })
     if (poll.isFetching) {
       if (this.#collect(poll)) return
       if (poll.deadline.isOver) return this.#finish(poll, [], undefined)

@@ -32,6 +32,7 @@ export interface PartitionMetadata {
   readonly offline: readonly NodeId[]
 }
 
+const NO_TOPICS: ReadonlySet<string> = new Set()
 const NO_PARTITIONS: readonly PartitionMetadata[] = []
 
 export class MetadataSnapshot {
@@ -43,6 +44,8 @@ export class MetadataSnapshot {
   readonly controllerId: NodeId
   /** Topics whose name the brokers refused. */
   readonly invalidTopics: ReadonlySet<string>
+  /** Topics that the client may not know of. */
+  readonly unauthorizedTopics: ReadonlySet<string>
   /** True until the first metadata response. */
   readonly isBootstrap: boolean
   readonly nodeList: readonly ClusterNode[]
@@ -57,6 +60,7 @@ export class MetadataSnapshot {
     topicIds: ReadonlyMap<string, string>
     controllerId: NodeId
     invalidTopics: ReadonlySet<string>
+    unauthorizedTopics?: ReadonlySet<string>
     isBootstrap?: boolean
   }) {
     this.clusterId = fields.clusterId
@@ -65,6 +69,7 @@ export class MetadataSnapshot {
     this.topicIds = fields.topicIds
     this.controllerId = fields.controllerId
     this.invalidTopics = fields.invalidTopics
+    this.unauthorizedTopics = fields.unauthorizedTopics ?? NO_TOPICS
     this.isBootstrap = fields.isBootstrap ?? false
     this.nodeList = [...fields.nodes.values()]
   }

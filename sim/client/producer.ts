@@ -16,6 +16,7 @@ import type { Env, EnvTimer } from '../kernel/env.js'
 import type { RecordId } from '../kernel/events.js'
 import { partitionName, type NodeName } from '../kernel/names.js'
 import type { Bytes, Millis } from '../kernel/units.js'
+import { errorName, Errors } from '../wire/errors.js'
 import type { WireMode } from '../wire/frame.js'
 import { partitionForKey } from '../wire/murmur2.js'
 import type { NewRecord, RecordHeader } from '../wire/record-batch.js'
@@ -76,6 +77,8 @@ export class Producer {
   readonly #bufferBytes: Bytes
   readonly #ignoreKeys: boolean
   readonly #waiting: Waiting[] = []
+  /** Metadata's version when the first in line began to wait for a newer one. */
+  #waitsSince: number | undefined
   #blockTimer: EnvTimer | undefined
   #closeTimer: EnvTimer | undefined
   #closed = false
@@ -228,6 +231,7 @@ export class Producer {
             this.#accumulator.exhausted = admission === 'memory'
             break
           }
+          this.#waitsSince = undefined
           this.#refuseForGood(
             first.record,
             admission === 'memory' ? 'BUFFER_EXHAUSTED' : 'REQUEST_TIMED_OUT',
@@ -278,9 +282,17 @@ export class Producer {
     if (this.#topics.use(topic, nowMs)) this.#metadata.requestUpdateForNewTopics()
     const partitions = snapshot.partitionsOf(topic).length
     if (partitions === 0 || (record.partition !== undefined && record.partition >= partitions)) {
+      const { updateVersion } = this.#metadata
+      if (this.#waitsSince !== undefined && updateVersion > this.#waitsSince) {
+        this.#waitsSince = undefined
+        const error = this.#metadata.takeErrorOf(topic)
+        if (error !== Errors.NONE) return this.#refuseForGood(record, errorName(error), done)
+      }
+      this.#waitsSince ??= updateVersion
       this.#askForTopic(topic)
       return 'metadata'
     }
+    this.#waitsSince = undefined
     const appended: NewRecord =
       record.headers === undefined
         ? { timestamp: record.timestamp ?? nowMs, key, value }

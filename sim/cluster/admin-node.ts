@@ -1,17 +1,20 @@
 /**
- * The cluster's own administrator: an admin client on a node of its own, for topics of the specification and operations of scenarios.
+ * The cluster's own administrator: an admin client on a node of its own, for ACLs and topics of the specification and operations of scenarios.
  *
  * It asks over the wire like anybody else. What it is asked before its process runs waits; an operation that was under way when
  * the process ended is answered with `CLIENT_ENDED`.
  */
 
+import type { AclBinding } from '../client/admin-acls.js'
 import { Admin, type NewTopic } from '../client/admin.js'
 import { parseAdminConfig } from '../client/admin-config.js'
 import type { AdminResult } from '../client/admin-operation.js'
 import type { Env, Program } from '../kernel/env.js'
+import { assert } from '../kernel/errors.js'
 import type { NodeName } from '../kernel/names.js'
 import type { WireMode } from '../wire/frame.js'
-import type { TopicSpec } from './cluster-spec.js'
+import { parseAcl } from './acl-text.js'
+import type { ClusterSpec, TopicSpec } from './cluster-spec.js'
 
 /** Creating the topics of a cluster that is still starting is tried again after this. */
 const RETRY_MS = 100
@@ -21,6 +24,7 @@ export class AdminNode {
   readonly #bootstrap: readonly NodeName[]
   #env: Env | undefined
   #admin: Admin | undefined
+  #acls: readonly AclBinding[] = []
   #topics: readonly NewTopic[] = []
   #trouble: string | undefined
 
@@ -37,9 +41,9 @@ export class AdminNode {
     return { stop: (done) => done() }
   }
 
-  /** Every topic that was asked for exists. */
+  /** Every ACL and every topic that was asked for exists. */
   get done(): boolean {
-    return this.#topics.length === 0
+    return this.#acls.length === 0 && this.#topics.length === 0
   }
 
   /** Why topics do not exist yet, if the cluster refused them. */
@@ -47,8 +51,9 @@ export class AdminNode {
     return this.#trouble
   }
 
-  /** Creates the topics of a specification once there are enough brokers, trying until it works. */
-  createTopics(topics: Readonly<Record<string, TopicSpec>>, brokers: number): void {
+  /** Creates the ACLs and then the topics of a specification once there are enough brokers, trying until it works. */
+  prepare({ acls = [], topics, brokers }: Pick<ClusterSpec, 'acls' | 'topics' | 'brokers'>): void {
+    this.#acls = acls.flatMap(bindingsOf)
     this.#topics = Object.entries(topics).map(([name, topic]) => newTopic(name, topic, brokers))
     if (this.#admin !== undefined) this.#create()
   }
@@ -63,6 +68,17 @@ export class AdminNode {
   }
 
   #create(): void {
+    if (this.#acls.length > 0) {
+      this.#admin?.acls.create(this.#acls, ({ outcome }) => {
+        if (outcome === 'ok') this.#acls = []
+        else {
+          this.#trouble = `ACLs: ${outcome}`
+          this.#env?.after(RETRY_MS, () => this.#create())
+        }
+        if (outcome === 'ok') this.#create()
+      })
+      return
+    }
     if (this.#topics.length === 0) return
     const names = this.#topics.map((topic) => topic.name)
     this.#admin?.createTopics(this.#topics, ({ errors }) => {
@@ -72,6 +88,13 @@ export class AdminNode {
       this.#env?.after(RETRY_MS, () => this.#create())
     })
   }
+}
+
+/** An ACL of the specification, which was checked when it was read. */
+function bindingsOf(text: string): readonly AclBinding[] {
+  const parsed = parseAcl(text)
+  assert('bindings' in parsed, 'cluster: ACL', { text })
+  return parsed.bindings
 }
 
 /** A topic of the specification as the admin client takes it. Three replicas, or all brokers, when it does not say. */

@@ -31,6 +31,8 @@ export interface ClusterSpec {
   /** Feature levels by name, such as `eligible.leader.replicas.version: 0`; the rest as in a new cluster. */
   readonly features: Readonly<Record<string, number>>
   readonly network: NetworkSpec
+  /** ACLs that are there before clients start, as `acl-text.ts` reads them: `allow alice read topic orders`. */
+  readonly acls?: readonly string[]
 }
 
 export interface TopicSpec {

@@ -34,6 +34,8 @@ import { zookeeperSide } from './zookeeper-side.js'
 
 /** The node on which the cluster's own admin client runs. */
 export const ADMIN_NODE: NodeName = 'admin'
+/** Who brokers, controllers and the cluster's own admin client are; a super user wherever there is an authorizer. */
+export const CLUSTER_PRINCIPAL = 'User:kafka'
 
 /** Ends of a broker's process after which it is started again, and how long that takes (systemd's Restart=on-failure with RestartSec=5). */
 const RESTARTED: readonly string[] = [NO_ENSEMBLE, ZNODE_EXISTS, LOST_SESSION]
@@ -85,7 +87,7 @@ export class Cluster {
     for (const name of this.controllers) this.#addController(name)
     for (const name of this.brokers) this.#addBroker(name)
     this.admin = new AdminNode(wire, this.brokers)
-    this.world.addNode(ADMIN_NODE, this.admin.boot)
+    this.world.addNode(ADMIN_NODE, this.admin.boot, { principal: CLUSTER_PRINCIPAL })
   }
 
   get network(): SimNetwork {
@@ -97,9 +99,9 @@ export class Cluster {
     for (const name of [...this.zookeeper, ...this.controllers, ...this.brokers, ADMIN_NODE]) this.start(name)
   }
 
-  /** Adds a client node; `start` starts it. */
-  addClient(name: NodeName, boot: Boot): void {
-    this.world.addNode(name, boot)
+  /** Adds a client node; `start` starts it. Its principal is ANONYMOUS unless given. */
+  addClient(name: NodeName, boot: Boot, principal?: string): void {
+    this.world.addNode(name, boot, principal === undefined ? {} : { principal })
   }
 
   start(node: NodeName): void {
@@ -201,19 +203,19 @@ export class Cluster {
   }
 
   #addController(name: NodeName): void {
-    this.world.addNode(name, this.#boot(name))
+    this.world.addNode(name, this.#boot(name), { principal: CLUSTER_PRINCIPAL })
     this.#format(name)
   }
 
   #addBroker(name: NodeName, rack = this.spec.racks[name]): void {
-    this.world.addNode(name, this.#boot(name), rack === undefined ? {} : { rack })
+    this.world.addNode(name, this.#boot(name), { principal: CLUSTER_PRINCIPAL, ...(rack !== undefined && { rack }) })
     this.#format(name)
   }
 
   #boot(name: NodeName): Boot {
     const id = nodeId(name)
     assert(id !== undefined, 'cluster: not a broker or controller', { name })
-    const config = { ...this.spec.config, ...this.spec.nodes[name], ...this.#overrides.get(name) }
+    const config = withSuperUser({ ...this.spec.config, ...this.spec.nodes[name], ...this.#overrides.get(name) })
     const common = { clusterId: this.#clusterId, config, wire: this.#wire }
     const voters = this.#voters()
     if (this.controllers.includes(name)) return bootController({ ...common, voters, nodeId: id })
@@ -248,6 +250,13 @@ export class Cluster {
       directoryId: this.#directoryIds.get(node) as string,
     }))
   }
+}
+
+/** Nodes must be able to work with one another, as an operator would see to. */
+function withSuperUser(config: RawConfig): RawConfig {
+  if ((config['authorizer.class.name'] ?? '') === '') return config
+  const given = String(config['super.users'] ?? '')
+  return { ...config, 'super.users': given === '' ? CLUSTER_PRINCIPAL : `${CLUSTER_PRINCIPAL};${given}` }
 }
 
 /** The folder of a partition on a broker's disk. */

@@ -2,7 +2,7 @@
  * The workload's records inside a batch seen in the trace, for triggers and reports.
  */
 
-import { idOf } from '../client/workload-record.js'
+import { idOfRecord } from '../client/workload-record.js'
 import type { BatchView, RecordId } from '../kernel/events.js'
 import { RecordBatch } from '../wire/record-batch.js'
 
@@ -11,7 +11,7 @@ export function recordIdsOf(batch: BatchView): readonly RecordId[] {
   if (!(batch instanceof RecordBatch) || batch.isControl) return []
   const ids: RecordId[] = []
   for (const record of batch.records()) {
-    const id = record.value === null ? '' : idOf(record.value)
+    const id = idOfRecord(record)
     if (id !== '') ids.push(id)
   }
   return ids

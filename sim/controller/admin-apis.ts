@@ -6,8 +6,14 @@
  * controller.
  */
 
+import { AclOperation } from '../kraft/metadata/acl.js'
 import type { MetadataImage } from '../kraft/metadata/image.js'
+import { RESOURCE_BROKER, RESOURCE_TOPIC } from '../kraft/metadata/records.js'
+import type { Requester, RequestAuthorizer } from '../kraft/metadata/request-authorizer.js'
 import { errorName, Errors } from '../wire/errors.js'
+import type { CreatePartitionsTopicResult } from '../wire/messages/create-partitions.js'
+import type { CreatableTopicResult } from '../wire/messages/create-topics.js'
+import { aclHandlers } from './acl-apis.js'
 import { unregisterBroker } from './broker-transitions.js'
 import type { ConfigOperation, ConfigResource, ResourceResult } from './config-control.js'
 import type { ControllerConfig } from './controller-config.js'
@@ -27,19 +33,25 @@ export interface AdminApisOptions {
   readonly config: ControllerConfig
   /** Committed metadata. */
   readonly image: () => MetadataImage
+  readonly auth: RequestAuthorizer
 }
 
 const throttleTimeMs = 0
+const TOPIC_DENIED = apiError(Errors.TOPIC_AUTHORIZATION_FAILED, 'the sender may not create it')
+/** `ConfigResource.Type`, those that are not modelled in metadata. */
+const RESOURCE_CLIENT_METRICS = 16
+const RESOURCE_GROUP = 32
 
 export function adminHandlers(options: AdminApisOptions): Handlers {
-  const { controller } = options
+  const { controller, auth } = options
   return {
-    CreateTopics: (asked) => handleCreateTopics(controller, asked),
+    ...aclHandlers(controller, auth),
+    CreateTopics: (asked) => handleCreateTopics(options, asked),
     DeleteTopics: (asked) => handleDeleteTopics(options, asked),
-    CreatePartitions: (asked) => handleCreatePartitions(controller, asked),
+    CreatePartitions: (asked) => handleCreatePartitions(options, asked),
     ElectLeaders: (asked) => handleElectLeaders(controller, asked),
-    IncrementalAlterConfigs: (asked) => handleIncrementalAlterConfigs(controller, asked),
-    AlterConfigs: (asked) => handleAlterConfigs(controller, asked),
+    IncrementalAlterConfigs: (asked) => handleIncrementalAlterConfigs(options, asked),
+    AlterConfigs: (asked) => handleAlterConfigs(options, asked),
     AlterPartitionReassignments: (asked) => handleAlterReassignments(controller, asked),
     ListPartitionReassignments: (asked) => asked.respond(listPartitionReassignments(options.image(), asked.body)),
     UpdateFeatures: (asked) => handleUpdateFeatures(controller, asked),
@@ -49,31 +61,51 @@ export function adminHandlers(options: AdminApisOptions): Handlers {
 
 // ── topics ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function handleCreateTopics(controller: QuorumController, asked: Asked<'CreateTopics'>): void {
+function handleCreateTopics({ controller, auth }: AdminApisOptions, asked: Asked<'CreateTopics'>): void {
   const { body } = asked
   const { single, doubles } = byName(body.topics)
-  const topics = single.filter(({ name }) => name !== CLUSTER_METADATA_TOPIC)
+  const forUsers = single.filter(({ name }) => name !== CLUSTER_METADATA_TOPIC)
   const rest = doubles.map((name) => failedTopic(name, apiError(Errors.INVALID_REQUEST, TWICE)))
-  if (topics.length < single.length) {
+  if (forUsers.length < single.length) {
     const error = apiError(Errors.INVALID_REQUEST, `${CLUSTER_METADATA_TOPIC} is not for users`)
     rest.push(failedTopic(CLUSTER_METADATA_TOPIC, error))
   }
+  const names = forUsers.map(({ name }) => name)
+  const mayCreateAny = auth.onCluster(asked, AclOperation.CREATE, 'quietly')
+  const creatable = mayCreateAny ? new Set(names) : auth.topics(asked, AclOperation.CREATE, names)
+  const topics = forUsers.filter(({ name }) => creatable.has(name))
+  for (const name of names) if (!creatable.has(name)) rest.push(failedTopic(name, TOPIC_DENIED))
   if (topics.length === 0) return asked.respond({ throttleTimeMs, topics: rest })
+  const mayShow = (name: string): boolean => auth.onTopic(asked, AclOperation.DESCRIBE_CONFIGS, name, 'quietly')
   answerDecision(
     controller,
     'CreateTopics',
     asked,
     () => createTopics(controller.state, { ...body, topics }),
-    (response) => ({ throttleTimeMs, topics: [...response.topics, ...rest] }),
+    (response) => ({
+      throttleTimeMs,
+      topics: [...response.topics.map((topic) => (mayShow(topic.name) ? topic : withoutConfigs(topic))), ...rest],
+    }),
   )
 }
 
+/** What a creator is told who may not see the topic's settings. */
+function withoutConfigs(topic: CreatableTopicResult): CreatableTopicResult {
+  if (topic.errorCode !== Errors.NONE) return topic
+  const topicConfigErrorCode = Errors.TOPIC_AUTHORIZATION_FAILED
+  return { ...topic, topicConfigErrorCode, numPartitions: -1, replicationFactor: -1, configs: [] }
+}
+
 function handleDeleteTopics(options: AdminApisOptions, asked: Asked<'DeleteTopics'>): void {
-  const { controller, config, image } = options
+  const { controller, config, image, auth } = options
   if (!config['delete.topic.enable']) {
     return asked.respond(errorResponse('DeleteTopics', asked.body, apiError(Errors.TOPIC_DELETION_DISABLED)))
   }
-  const { refused: responses, found } = findTopicsToDelete(image(), asked.body)
+  const { refused: responses, found } = findTopicsToDelete(image(), asked.body, (names) => {
+    if (auth.onCluster(asked, AclOperation.DELETE, 'quietly')) return { describable: names, deletable: names }
+    const describable = auth.topics(asked, AclOperation.DESCRIBE, names)
+    return { describable, deletable: auth.topics(asked, AclOperation.DELETE, names) }
+  })
   if (found.size === 0) return asked.respond({ throttleTimeMs, responses })
   answerDecision(
     controller,
@@ -95,10 +127,19 @@ function handleDeleteTopics(options: AdminApisOptions, asked: Asked<'DeleteTopic
   )
 }
 
-function handleCreatePartitions(controller: QuorumController, asked: Asked<'CreatePartitions'>): void {
+function handleCreatePartitions({ controller, auth }: AdminApisOptions, asked: Asked<'CreatePartitions'>): void {
   const { topics, validateOnly } = asked.body
-  const { single, doubles } = byName(topics)
-  const rest = doubles.map((name) => ({ name, errorCode: Errors.INVALID_REQUEST, errorMessage: TWICE }))
+  const named = byName(topics)
+  const rest: CreatePartitionsTopicResult[] = named.doubles.map((name) => ({
+    name,
+    errorCode: Errors.INVALID_REQUEST,
+    errorMessage: TWICE,
+  }))
+  const single = named.single.filter(({ name }) => {
+    if (auth.onTopic(asked, AclOperation.ALTER, name)) return true
+    rest.push({ name, errorCode: Errors.TOPIC_AUTHORIZATION_FAILED, errorMessage: null })
+    return false
+  })
   if (single.length === 0) return asked.respond({ throttleTimeMs, results: rest })
   answerDecision(
     controller,
@@ -145,9 +186,10 @@ function handleUnregisterBroker(controller: QuorumController, asked: Asked<'Unre
 
 // ── settings and features ───────────────────────────────────────────────────────────────────────────────────────────
 
-function handleIncrementalAlterConfigs(controller: QuorumController, asked: Asked<'IncrementalAlterConfigs'>): void {
+function handleIncrementalAlterConfigs(options: AdminApisOptions, asked: Asked<'IncrementalAlterConfigs'>): void {
+  const { controller } = options
   const { resources, validateOnly } = asked.body
-  const { unique, responses } = uniqueResources(resources)
+  const { unique, responses } = alterableResources(options.auth, asked, resources)
   const changes = unique.map(({ resource, configs }) => ({ resource, operations: lastOfEachName(configs) }))
   if (changes.length === 0) return asked.respond({ throttleTimeMs, responses })
   answerDecision(
@@ -159,9 +201,10 @@ function handleIncrementalAlterConfigs(controller: QuorumController, asked: Aske
   )
 }
 
-function handleAlterConfigs(controller: QuorumController, asked: Asked<'AlterConfigs'>): void {
+function handleAlterConfigs(options: AdminApisOptions, asked: Asked<'AlterConfigs'>): void {
+  const { controller } = options
   const { resources, validateOnly } = asked.body
-  const { unique, responses } = uniqueResources(resources)
+  const { unique, responses } = alterableResources(options.auth, asked, resources)
   const changes = unique.map(({ resource, configs }) => ({
     resource,
     configs: new Map(configs.map(({ name, value }) => [name, value] as const)),
@@ -244,6 +287,43 @@ function uniqueResources<C>(resources: readonly AskedResource<C>[]): {
     configs,
   }))
   return { unique, responses }
+}
+
+/** Of those, the ones whose settings the sender may change; the others are answered at once. */
+function alterableResources<C>(
+  auth: RequestAuthorizer,
+  asked: Requester,
+  resources: readonly AskedResource<C>[],
+): ReturnType<typeof uniqueResources<C>> {
+  const { unique, responses } = uniqueResources(resources)
+  const alterable = unique.filter(({ resource }) => {
+    const error = alterError(auth, asked, resource)
+    if (error === Errors.NONE) return true
+    responses.push({
+      errorCode: error,
+      errorMessage: null,
+      resourceType: resource.type,
+      resourceName: resource.name,
+    })
+    return false
+  })
+  return { unique: alterable, responses }
+}
+
+function alterError(auth: RequestAuthorizer, asked: Requester, { type, name }: ConfigResource): number {
+  const { ALTER_CONFIGS } = AclOperation
+  switch (type) {
+    case RESOURCE_TOPIC:
+      return auth.onTopic(asked, ALTER_CONFIGS, name) ? Errors.NONE : Errors.TOPIC_AUTHORIZATION_FAILED
+    case RESOURCE_GROUP:
+      return auth.onGroup(asked, ALTER_CONFIGS, name) ? Errors.NONE : Errors.GROUP_AUTHORIZATION_FAILED
+    case RESOURCE_BROKER:
+    case RESOURCE_CLIENT_METRICS:
+      return auth.onCluster(asked, ALTER_CONFIGS) ? Errors.NONE : Errors.CLUSTER_AUTHORIZATION_FAILED
+    default:
+      // What is no resource at all is told by whoever would change it.
+      return Errors.NONE
+  }
 }
 
 function lastOfEachName(

@@ -4,18 +4,23 @@
  * Requests of the quorum go to the raft client. Decisions go to the active controller; elsewhere they are answered with
  * NOT_CONTROLLER, except what only reads committed metadata. An Envelope holds a client's request that a broker passes on, as bytes;
  * its answer comes back the same way, and NOT_CONTROLLER as the envelope's own error, so that the broker looks for
- * the controller again. A request whose timeout is over when it arrives is answered with REQUEST_TIMED_OUT.
+ * the controller again. The client of an enveloped request is who the broker says. What a request needs of the cluster as a whole stands
+ * in one table; what it needs of topics and groups its handler asks. A request whose timeout is over when it arrives is answered with REQUEST_TIMED_OUT.
  */
 
+import { ANONYMOUS } from '../kernel/env.js'
 import { nodeName } from '../kernel/names.js'
 import type { NodeId } from '../kernel/units.js'
+import { AclOperation, CLUSTER_NAME, ResourceType } from '../kraft/metadata/acl.js'
 import { imageMetadataVersion } from '../kraft/metadata/image.js'
 import { KRAFT_FEATURE, SUPPORTED_FEATURES } from '../kraft/metadata/metadata-version.js'
+import type { Operation } from '../kraft/metadata/request-authorizer.js'
 import type { ApiName } from '../wire/apis.js'
 import { API_TABLE, apiOf } from '../wire/apis.js'
-import { errorName, Errors } from '../wire/errors.js'
+import { type ErrorCode, errorName, Errors } from '../wire/errors.js'
 import { BytesFrame, openRequest, ResponseFrame, type RequestFrame } from '../wire/frame.js'
 import { MalformedBytes } from '../wire/primitives.js'
+import { decodeAddress, decodePrincipal } from '../wire/principal.js'
 import type { IncomingRequest, IncomingRequestOf } from '../wire/request-server.js'
 import type { AdminApisOptions } from './admin-apis.js'
 import { adminHandlers } from './admin-apis.js'
@@ -23,8 +28,9 @@ import { alterPartition } from './alter-partition.js'
 import { brokerShutdown, processBrokerHeartbeat } from './broker-transitions.js'
 import type { Asked, Handlers } from './controller-request.js'
 import { answerDecision, dispatch } from './controller-request.js'
-import { refused } from './controller-result.js'
+import { apiError, refused } from './controller-result.js'
 import { PRODUCER_ID_BLOCK_SIZE } from './controller-state.js'
+import { anyErrorResponse } from './error-responses.js'
 import type { QuorumController } from './quorum-controller.js'
 
 /** Requests that the raft client answers. */
@@ -45,6 +51,32 @@ const throttleTimeMs = 0
 const FIRST_REGISTRATION_WITH_PREVIOUS_EPOCH = 3
 const ENDPOINT_CONTROLLERS = 2
 const NO_AUTHORIZED_OPERATIONS = -2_147_483_648
+
+const { ALTER, CLUSTER_ACTION, DESCRIBE } = AclOperation
+
+/** What is asked for each API before it is looked at. DescribeCluster looks at the metadata version first. */
+const NEEDED_ON_CLUSTER: { readonly [A in ApiName]?: Operation } = {
+  Vote: CLUSTER_ACTION,
+  BeginQuorumEpoch: CLUSTER_ACTION,
+  EndQuorumEpoch: CLUSTER_ACTION,
+  Fetch: CLUSTER_ACTION,
+  FetchSnapshot: CLUSTER_ACTION,
+  DescribeQuorum: DESCRIBE,
+  Envelope: CLUSTER_ACTION,
+  AlterPartition: CLUSTER_ACTION,
+  BrokerHeartbeat: CLUSTER_ACTION,
+  BrokerRegistration: CLUSTER_ACTION,
+  AllocateProducerIds: CLUSTER_ACTION,
+  ControllerRegistration: CLUSTER_ACTION,
+  UnregisterBroker: ALTER,
+  ElectLeaders: ALTER,
+  AlterPartitionReassignments: ALTER,
+  ListPartitionReassignments: DESCRIBE,
+  UpdateFeatures: ALTER,
+  CreateAcls: ALTER,
+  DeleteAcls: ALTER,
+  DescribeAcls: DESCRIBE,
+}
 
 const RAFT_APIS = ['Vote', 'BeginQuorumEpoch', 'EndQuorumEpoch', 'Fetch', 'FetchSnapshot', 'DescribeQuorum'] as const
 
@@ -71,6 +103,7 @@ export class ControllerApis {
   }
 
   readonly handle = (request: IncomingRequest): void => {
+    if (this.#refuses(request)) return
     switch (request.api) {
       case 'Vote':
       case 'BeginQuorumEpoch':
@@ -84,6 +117,20 @@ export class ControllerApis {
       default:
         if (!dispatch(this.#handlers, request.api, request as Asked<ApiName>)) request.closeConnection()
     }
+  }
+
+  /** Answers a request whose sender may not make it. */
+  #refuses(request: IncomingRequest): boolean {
+    const { auth } = this.#options
+    if (auth.authorizer === undefined || request.api === 'ApiVersions') return false
+    const needed = NEEDED_ON_CLUSTER[request.api]
+    let errorCode: ErrorCode = Errors.NONE
+    // Kafka has no code for an authorizer that has not read its ACLs.
+    if (!auth.authorizer.canJudge(request.principal)) errorCode = Errors.UNKNOWN_SERVER_ERROR
+    else if (needed !== undefined && !auth.onCluster(request, needed)) errorCode = Errors.CLUSTER_AUTHORIZATION_FAILED
+    if (errorCode === Errors.NONE) return false
+    request.respond(anyErrorResponse(request.api, request.body, apiError(errorCode)) as never)
+    return true
   }
 
   get #state(): QuorumController['state'] {
@@ -211,6 +258,9 @@ export class ControllerApis {
     if (!imageMetadataVersion(image).controllerRegistration) {
       return asked.respond({ ...base, errorCode: Errors.UNSUPPORTED_VERSION })
     }
+    if (!this.#options.auth.onCluster(asked, ALTER)) {
+      return asked.respond({ ...base, errorCode: Errors.CLUSTER_AUTHORIZATION_FAILED })
+    }
     if (asked.body.endpointType !== ENDPOINT_CONTROLLERS) {
       const errorCode = Errors.MISMATCHED_ENDPOINT_TYPE
       return asked.respond({ ...base, errorCode, errorMessage: 'this is a controller' })
@@ -222,20 +272,26 @@ export class ControllerApis {
       rack: null,
       isFenced: false,
     }))
-    asked.respond({ ...base, brokers })
+    const clusterAuthorizedOperations = asked.body.includeClusterAuthorizedOperations
+      ? this.#options.auth.operations(asked, ResourceType.CLUSTER, CLUSTER_NAME)
+      : NO_AUTHORIZED_OPERATIONS
+    asked.respond({ ...base, brokers, clusterAuthorizedOperations })
   }
 
   // ── forwarded requests ────────────────────────────────────────────────────────────────────────────────────────────
 
   #envelope(envelope: IncomingRequestOf<'Envelope'>): void {
     let inner: RequestFrame
+    let principal: string
     try {
       inner = openRequest(new BytesFrame(envelope.body.requestData))
+      principal = envelope.body.requestPrincipal === null ? ANONYMOUS : decodePrincipal(envelope.body.requestPrincipal)
     } catch (error) {
       if (!(error instanceof MalformedBytes)) throw error
       return envelope.respond({ responseData: null, errorCode: Errors.UNSUPPORTED_VERSION })
     }
-    const forwarded = unwrapped(envelope, inner)
+    const forwarded = unwrapped(envelope, inner, principal)
+    if (this.#refuses(forwarded)) return
     if (forwarded.api === 'DescribeQuorum') return this.#options.raft(forwarded)
     if (dispatch(this.#admin, forwarded.api, forwarded as Asked<ApiName>)) return
     envelope.respond({ responseData: null, errorCode: Errors.INVALID_REQUEST })
@@ -243,7 +299,7 @@ export class ControllerApis {
 }
 
 /** The request in an envelope, answered through it. */
-function unwrapped(envelope: IncomingRequestOf<'Envelope'>, inner: RequestFrame): IncomingRequest {
+function unwrapped(envelope: IncomingRequestOf<'Envelope'>, inner: RequestFrame, principal: string): IncomingRequest {
   const { api, version, correlationId, clientId, message } = inner
   const respond = (body: unknown): void => {
     const error = apiOf(api).response.firstError(body as never)
@@ -256,7 +312,8 @@ function unwrapped(envelope: IncomingRequestOf<'Envelope'>, inner: RequestFrame)
     version,
     correlationId,
     clientId,
-    from: envelope.from,
+    from: decodeAddress(envelope.body.clientHostAddress),
+    principal,
     connectionId: envelope.connectionId,
     body: message,
     get connected() {

@@ -9,6 +9,7 @@
 import type { ConfigOf, ConfigValue, Settings } from '../kernel/config-def.js'
 import { bool, int, long, parseConfig } from '../kernel/config-def.js'
 import type { Problem } from '../kernel/errors.js'
+import { AUTHORIZER_SETTINGS } from '../kraft/metadata/authorizer-config.js'
 import { QUORUM_SETTINGS } from '../kraft/quorum-config.js'
 import { LOG_BROKER_SETTINGS } from '../log/log-config.js'
 
@@ -34,6 +35,7 @@ export const CONTROLLER_ONLY_SETTINGS = {
 export const CONTROLLER_SETTINGS = {
   ...LOG_BROKER_SETTINGS,
   ...QUORUM_SETTINGS,
+  ...AUTHORIZER_SETTINGS,
   ...CONTROLLER_ONLY_SETTINGS,
 } satisfies Settings
 

@@ -3,6 +3,7 @@
  */
 
 import type { Offset } from '../kernel/units.js'
+import type { Requester } from '../kraft/metadata/request-authorizer.js'
 import type { ApiName, Apis } from '../wire/apis.js'
 import { Errors } from '../wire/errors.js'
 import type { Decision } from './controller-result.js'
@@ -12,7 +13,8 @@ import { errorResponse } from './error-responses.js'
 import type { Outcome, QuorumController } from './quorum-controller.js'
 
 /** What a handler needs of a request: one that came by itself, or one out of an envelope. */
-export interface Asked<A extends ApiName> {
+export interface Asked<A extends ApiName> extends Requester {
+  readonly api: A
   readonly version: number
   readonly body: Apis[A]['request']
   respond(body: Apis[A]['response']): void

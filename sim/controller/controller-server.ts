@@ -12,11 +12,14 @@ import type { NodeName } from '../kernel/names.js'
 import { nodeName } from '../kernel/names.js'
 import type { NodeId } from '../kernel/units.js'
 import { readBootstrapRecords, readMetaProperties } from '../kraft/format-storage.js'
+import { makeAuthorizer } from '../kraft/metadata/authorizer-config.js'
 import { imageToRecords } from '../kraft/metadata/image-records.js'
-import { MetadataLoader } from '../kraft/metadata/metadata-loader.js'
+import { MetadataLoader, type MetadataPublisher } from '../kraft/metadata/metadata-loader.js'
 import { METADATA_RECORD_CODEC } from '../kraft/metadata/record-codec.js'
 import type { MetadataRecord } from '../kraft/metadata/records.js'
+import { RequestAuthorizer } from '../kraft/metadata/request-authorizer.js'
 import { SnapshotGenerator } from '../kraft/metadata/snapshot-generator.js'
+import type { StandardAuthorizer } from '../kraft/metadata/standard-authorizer.js'
 import { NOT_LEADER, RaftClient } from '../kraft/raft-client.js'
 import { RaftFault } from '../kraft/raft-fault.js'
 import type { Voter } from '../kraft/voter-set.js'
@@ -92,10 +95,12 @@ class ControllerServer implements Program {
       raft: raftOf(raft),
       loader,
     })
+    const authorizer = makeAuthorizer(config)
     const apis = new ControllerApis({
       controller,
       clusterId,
       config,
+      auth: new RequestAuthorizer(env, authorizer),
       image: () => loader.image,
       leaderId: () => raft.leader.leaderId,
       raft: (request) => raft.handle(request),
@@ -107,6 +112,7 @@ class ControllerServer implements Program {
       requests: channel(`controller-registration-${nodeId}`, REGISTRATION_TIMEOUT_MS),
     })
     loader.install(snapshotGenerator(env, raft, config), this.#registration)
+    if (authorizer !== undefined) loader.install(aclPublisher(authorizer))
     raft.register(controller)
     raft.start()
     controller.opened(raft.logEndOffset)
@@ -153,6 +159,11 @@ function raftOf(raft: RaftClient<MetadataRecord>) {
 function leaderNode(raft: RaftClient<MetadataRecord>): NodeName | undefined {
   const { leaderId } = raft.leader
   return leaderId < 0 ? undefined : nodeName(leaderId)
+}
+
+/** Committed ACLs count from when they are replayed (Kafka's `AclPublisher`). */
+function aclPublisher(authorizer: StandardAuthorizer): MetadataPublisher {
+  return { name: 'AclPublisher', onMetadataUpdate: (_delta, image) => authorizer.setAcls(image.acls) }
 }
 
 function snapshotGenerator(env: Env, raft: RaftClient<MetadataRecord>, config: ControllerConfig): SnapshotGenerator {

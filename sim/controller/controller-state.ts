@@ -14,6 +14,7 @@ import type { MetadataRecord } from '../kraft/metadata/records.js'
 import { RESOURCE_BROKER, RESOURCE_TOPIC } from '../kraft/metadata/records.js'
 import { Errors } from '../wire/errors.js'
 import type { AllocateProducerIdsRequest } from '../wire/messages/allocate-producer-ids.js'
+import { AclControl } from './acl-control.js'
 import { ClusterControl } from './cluster-control.js'
 import type { ConfigResource } from './config-control.js'
 import { ConfigControl } from './config-control.js'
@@ -70,6 +71,7 @@ export class ControllerState implements ReplicationContext {
   readonly topics = new TopicState()
   readonly cluster: ClusterControl
   readonly configs: ConfigControl
+  readonly acls: AclControl
   readonly random: ReplicationContext['random']
   readonly defaultPartitions: number
   readonly defaultReplicationFactor: number
@@ -82,6 +84,7 @@ export class ControllerState implements ReplicationContext {
     this.random = env.random.fork('controller')
     this.cluster = new ClusterControl(clusterId, env.clock, config['broker.session.timeout.ms'], this.features)
     this.configs = new ConfigControl(nodeId, this.features, config, given, (resource) => this.#missing(resource))
+    this.acls = new AclControl(this.random.fork('acls'))
     this.defaultPartitions = config['num.partitions']
     this.defaultReplicationFactor = config['default.replication.factor']
   }
@@ -148,6 +151,7 @@ export class ControllerState implements ReplicationContext {
     this.cluster.reset(image)
     this.configs.reset(image.configs)
     this.topics.reset(image)
+    this.acls.reset(image.acls)
     this.#nextProducerId = image.nextProducerId
   }
 
@@ -170,6 +174,10 @@ export class ControllerState implements ReplicationContext {
       case 'ProducerIdsRecord':
         this.#nextProducerId = record.nextProducerId
         return
+      case 'AccessControlEntryRecord':
+        return this.acls.replay(record)
+      case 'RemoveAccessControlEntryRecord':
+        return this.acls.replayRemove(record.id)
       case 'NoOpRecord':
       case 'BeginTransactionRecord':
       case 'EndTransactionRecord':

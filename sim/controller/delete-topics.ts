@@ -2,7 +2,7 @@
  * DeleteTopics by name and by id (`ControllerApis.deleteTopics`).
  *
  * Topics are looked up in committed metadata, on any controller; only those found go to the active one. Doubles, and one topic named in
- * both ways, are refused one by one. Kafka shuffles its answer; here it keeps an order.
+ * both ways, are refused one by one. Who may not know of a topic is not told whether it exists. Kafka shuffles its answer; here it keeps an order.
  */
 
 import type { MetadataImage } from '../kraft/metadata/image.js'
@@ -20,7 +20,17 @@ export interface TopicsToDelete {
   readonly found: Map<Uuid, string>
 }
 
-export function findTopicsToDelete(image: MetadataImage, request: DeleteTopicsRequest): TopicsToDelete {
+/** Names of topics that the sender may know of, and that it may delete. */
+export interface Permitted {
+  readonly describable: ReadonlySet<string>
+  readonly deletable: ReadonlySet<string>
+}
+
+export function findTopicsToDelete(
+  image: MetadataImage,
+  request: DeleteTopicsRequest,
+  permitted: (names: ReadonlySet<string>) => Permitted,
+): TopicsToDelete {
   const refused: DeletableTopicResult[] = []
   const refuse = (name: string | null, topicId: Uuid, error: ApiError): void => {
     refused.push({ name, topicId, errorCode: error.error, errorMessage: error.message })
@@ -43,9 +53,17 @@ export function findTopicsToDelete(image: MetadataImage, request: DeleteTopicsRe
     if (topic === undefined) refuse(null, id, apiError(Errors.UNKNOWN_TOPIC_ID))
     else found.set(id, topic.name)
   }
+  const { describable, deletable } = permitted(new Set([...names.single, ...found.values()]))
+  for (const [id, name] of [...found]) {
+    if (deletable.has(name)) continue
+    found.delete(id)
+    refuse(describable.has(name) ? name : null, id, apiError(Errors.TOPIC_AUTHORIZATION_FAILED))
+  }
   for (const name of names.single) {
     const topic = image.topicsByName.get(name)
-    if (topic === undefined) refuse(name, ZERO_UUID, apiError(Errors.UNKNOWN_TOPIC_OR_PARTITION))
+    if (!describable.has(name)) refuse(name, ZERO_UUID, apiError(Errors.TOPIC_AUTHORIZATION_FAILED))
+    else if (topic === undefined) refuse(name, ZERO_UUID, apiError(Errors.UNKNOWN_TOPIC_OR_PARTITION))
+    else if (!deletable.has(name)) refuse(name, ZERO_UUID, apiError(Errors.TOPIC_AUTHORIZATION_FAILED))
     else if (ids.doubles.has(topic.id) || found.has(topic.id)) {
       found.delete(topic.id)
       ids.doubles.add(topic.id)

@@ -3,7 +3,7 @@
  */
 
 import { ZERO_UUID } from '../kraft/metadata/records.js'
-import type { ApiName, Apis } from '../wire/apis.js'
+import { apiOf, type ApiName, type Apis } from '../wire/apis.js'
 import type { ApiError } from './controller-result.js'
 import { failedTopic } from './topic-creation.js'
 
@@ -24,6 +24,8 @@ export type ControllerApi =
   | 'UnregisterBroker'
   | 'AllocateProducerIds'
   | 'ControllerRegistration'
+  | 'CreateAcls'
+  | 'DeleteAcls'
 
 type Responses = {
   readonly [A in ControllerApi & ApiName]: (body: Apis[A]['request'], error: ApiError) => Apis[A]['response']
@@ -92,6 +94,24 @@ const RESPONSES: Responses = {
     producerIdLen: 0,
   }),
   ControllerRegistration: (_body, { error, message }) => ({ throttleTimeMs, errorCode: error, errorMessage: message }),
+  CreateAcls: ({ creations }, { error, message }) => ({
+    throttleTimeMs,
+    results: creations.map(() => ({ errorCode: error, errorMessage: message })),
+  }),
+  DeleteAcls: ({ filters }, { error, message }) => ({
+    throttleTimeMs,
+    filterResults: filters.map(() => ({ errorCode: error, errorMessage: message, matchingAcls: [] })),
+  }),
+}
+
+/** The same for any API: those that the controller does not decide on have one error for all. */
+export function anyErrorResponse<A extends ApiName>(
+  api: A,
+  body: Apis[A]['request'],
+  error: ApiError,
+): Apis[A]['response'] {
+  if (Object.hasOwn(RESPONSES, api)) return errorResponse(api as never, body as never, error) as Apis[A]['response']
+  return { ...(apiOf(api).response.defaults as object), errorCode: error.error } as Apis[A]['response']
 }
 
 export function errorResponse<A extends ControllerApi>(

@@ -37,6 +37,7 @@ const STORY = new Set<EventType>([
   'log.corrupt',
   'log.segment-deleted',
   'log.cleaned',
+  'log.uncleanable',
   'replica.leader',
   'replica.offline',
   'isr.proposed',

@@ -2,6 +2,7 @@
  * Every fault and operation that a step can be, by the name that scenarios use.
  */
 
+import { ACL_OPERATIONS } from './acl-operations.js'
 import { DISK_FAULTS } from './disk-faults.js'
 import type { StepKind } from './kind.js'
 import { NETWORK_FAULTS } from './network-faults.js'
@@ -13,4 +14,5 @@ export const STEP_KINDS: Readonly<Record<string, StepKind>> = {
   ...PROCESS_FAULTS,
   ...DISK_FAULTS,
   ...OPERATIONS,
+  ...ACL_OPERATIONS,
 }

@@ -46,6 +46,24 @@ export const PATTERNS: Readonly<Record<string, Pattern>> = {
       (on === undefined || event.node === on) &&
       (offset === undefined || event.data.lastOffset >= Number(offset)),
   },
+  compacted: {
+    doc: 'a replica put compacted segments in the place of old ones',
+    subject: 'partition',
+    conditions: ['on'],
+    watches: ['log.cleaned'],
+    matches: (event, partition, { on }) =>
+      event.type === 'log.cleaned' && event.data.partition === partition && (on === undefined || event.node === on),
+  },
+  'segment-deleted': {
+    doc: 'a replica deleted a segment by retention, or below the log start',
+    subject: 'partition',
+    conditions: ['on'],
+    watches: ['log.segment-deleted'],
+    matches: (event, partition, { on }) =>
+      event.type === 'log.segment-deleted' &&
+      event.data.partition === partition &&
+      (on === undefined || event.node === on),
+  },
   sent: {
     doc: 'the client handed a record to its producer',
     subject: 'client',
@@ -72,6 +90,18 @@ export const PATTERNS: Readonly<Record<string, Pattern>> = {
       event.node === client &&
       isRecord(event.data.id, client, seq) &&
       (error === undefined || event.data.error === error),
+  },
+  denied: {
+    doc: 'a broker or controller refused something to the client',
+    subject: 'client',
+    conditions: ['operation', 'resource', 'api'],
+    watches: ['acl.denied'],
+    matches: (event, client, { operation, resource, api }) =>
+      event.type === 'acl.denied' &&
+      event.data.from === client &&
+      (operation === undefined || event.data.operation === operation) &&
+      (resource === undefined || event.data.resource === resource) &&
+      (api === undefined || event.data.api === api),
   },
   read: {
     doc: 'the client read records; with offset, one at or after it',

@@ -80,6 +80,8 @@ export interface Connection {
   /** Unique in the run; the same on both sides. */
   readonly id: number
   readonly peer: NodeName
+  /** Who opened it, as authentication found out: `User:alice`. The same on both sides. */
+  readonly principal: string
   /** Frames arrive in order, or the connection ends. Ignored after the end. */
   send(frame: Frame): void
   /** Ends it: what was sent still arrives, then the peer sees `closed`. This side gets no `onClose`. */
@@ -92,6 +94,9 @@ export interface ConnectionHandler {
   /** `refused`: nobody listens; `reset`: the peer's process died; `timeout`: the kernel gave up. Comes once. */
   onClose(reason: CloseReason): void
 }
+
+/** Who opens connections without saying who it is. */
+export const ANONYMOUS = 'User:ANONYMOUS'
 
 export type CloseReason = 'refused' | 'reset' | 'closed' | 'timeout'
 

@@ -35,12 +35,15 @@ export interface BatchView {
   readonly count: number
   readonly sizeInBytes: Bytes
   readonly maxTimestamp: Millis
+  /** When its tombstones and markers may go; undefined when compaction has not said so yet. */
+  readonly deleteHorizonMs?: Millis | undefined
   /** Decoded when first asked for. */
   records(): readonly {
     readonly offsetDelta: number
     readonly timestamp: Millis
     readonly key: Uint8Array | null
     readonly value: Uint8Array | null
+    readonly headers?: readonly { readonly key: string; readonly value: Uint8Array | null }[]
   }[]
 }
 
@@ -123,17 +126,27 @@ export interface Events extends ZooKeeperEvents {
     nextOffset: Offset
     largestTimestamp: Millis
     bytes: Bytes
+    /** What the broker's clock showed. */
+    wallMs: Millis
     reason: 'retention-time' | 'retention-size' | 'log-start'
   }
-  /** The cleaner compacted [from, to): `batches` is all that the segments of that range hold now. */
+  /**
+   * The cleaner compacted [from, to): `batches` is all that the segments of that range hold now. Keys were looked for below
+   * `bound`; `wallMs` is what the broker's clock showed when it began.
+   */
   'log.cleaned': {
     partition: string
     from: Offset
     to: Offset
+    bound: Offset
     bytesBefore: Bytes
     bytesAfter: Bytes
+    wallMs: Millis
     batches: readonly BatchView[]
   }
+
+  /** The cleaner met what it can't read, and leaves this log alone until the broker starts again. */
+  'log.uncleanable': { partition: string; reason: Reason }
 
   // ── replicas (broker) ─────────────────────────────────────────────────────────────────────────────────────────────
   'replica.leader': {
@@ -198,7 +211,8 @@ export interface Events extends ZooKeeperEvents {
     member: string
     /** group.instance.id, or empty. */
     instance: string
-    change: 'joined' | 'left' | 'expired' | 'replaced' | 'fenced'
+    /** `loaded`: a member of a KIP-848 group that a new coordinator found in the log; told before the group. */
+    change: 'joined' | 'left' | 'expired' | 'replaced' | 'fenced' | 'loaded'
     generation: number
   }
   /** An offset was committed: its record is below the high watermark. `producerId` -1 outside transactions. */
@@ -242,7 +256,8 @@ export interface Events extends ZooKeeperEvents {
   }
 
   // ── authorisation (broker) ────────────────────────────────────────────────────────────────────────────────────────
-  'acl.denied': { principal: string; operation: string; resource: string; api: string }
+  /** A node refused `operation` (`read`) on `resource` (`topic orders`) to the principal whose request came from client `from`. */
+  'acl.denied': { principal: string; operation: string; resource: string; api: string; from: NodeName }
 
   // ── brokers (broker) ──────────────────────────────────────────────────────────────────────────────────────────────
   /** A broker's lifecycle, under Kafka's names of `BrokerState`; `brokerEpoch` is -1 before the first registration. */
@@ -444,8 +459,9 @@ export const HASHED_FIELDS: Hashed = {
   'log.flush': ['partition', 'upTo'],
   'log.corrupt': ['partition', 'offset', 'position', 'found'],
   'log.deleted': ['partition'],
-  'log.segment-deleted': ['partition', 'baseOffset', 'nextOffset', 'largestTimestamp', 'reason'],
-  'log.cleaned': ['partition', 'from', 'to', 'bytesBefore', 'bytesAfter'],
+  'log.segment-deleted': ['partition', 'baseOffset', 'nextOffset', 'largestTimestamp', 'wallMs', 'reason'],
+  'log.cleaned': ['partition', 'from', 'to', 'bound', 'bytesBefore', 'bytesAfter', 'wallMs'],
+  'log.uncleanable': ['partition', 'reason'],
   'replica.leader': ['partition', 'leaderEpoch', 'partitionEpoch', 'startOffset', 'isr', 'replicas', 'minIsr'],
   'replica.follower': ['partition', 'leaderEpoch', 'partitionEpoch', 'leader', 'logEnd'],
   'replica.stopped': ['partition', 'deleted'],
@@ -468,7 +484,7 @@ export const HASHED_FIELDS: Hashed = {
   'txn.unloaded': ['partition'],
   'txn.state': ['transactionalId', 'producerId', 'producerEpoch', 'from', 'to', 'partitions', 'reason'],
   'txn.marker': ['partition', 'producerId', 'producerEpoch', 'coordinatorEpoch', 'committed', 'offset'],
-  'acl.denied': ['principal', 'operation', 'resource', 'api'],
+  'acl.denied': ['principal', 'operation', 'resource', 'api', 'from'],
   'broker.state': ['from', 'to', 'brokerEpoch', 'reason'],
   'quorum.state': ['from', 'to', 'epoch', 'leader', 'reason'],
   'quorum.vote': ['epoch', 'candidate', 'granted', 'preVote', 'reason'],

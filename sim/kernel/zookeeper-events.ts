@@ -33,7 +33,7 @@ export interface ZooKeeperEvents {
     entries: number
     epoch: Epoch
   }
-  /** A server read its disk: a snapshot of `snapshot`, and the log up to `zxid`. */
+  /** A server took over what its disk holds: from `snapshot` (or what it had applied) on, the log up to `zxid`, committed or not. */
   'zk.recovered': { snapshot: number; zxid: number; sessions: number; znodes: number }
   'zk.truncated': { from: number; to: number }
   'zk.snapshot': { zxid: number; how: 'taken' | 'received'; znodes: number }

@@ -13,11 +13,13 @@ import type { RecordBatch, Records } from '../wire/record-batch.js'
 import type { Refusal } from './append-result.js'
 import type { LogConfig } from './log-config.js'
 import {
+  CLEANED_SUFFIX,
   DELETED_SUFFIX,
   filesIn,
   INDEX_SUFFIX,
   LOG_SUFFIX,
   segmentPath,
+  SWAP_SUFFIX,
   TIME_INDEX_SUFFIX,
   TXN_INDEX_SUFFIX,
 } from './log-files.js'
@@ -176,6 +178,22 @@ export class LocalLog {
       segment.changeSuffix('', DELETED_SUFFIX)
     }
     this.#later(() => going.forEach((segment) => segment.remove()))
+  }
+
+  /** An empty segment under `.cleaned`; leftovers of its name go. */
+  createCleaned(baseOffset: Offset): LogSegment {
+    for (const suffix of SEGMENT_SUFFIXES) this.#removeFile(segmentPath(this.#dir, baseOffset, suffix + CLEANED_SUFFIX))
+    return new LogSegment(this.#env, this.#dir, baseOffset, this.config, 0, CLEANED_SUFFIX)
+  }
+
+  /** Puts `cleaned` in the place of those of `old` that are still there, which it returns. See CleanableLog. */
+  replaceSegments(cleaned: LogSegment, old: readonly LogSegment[]): readonly LogSegment[] {
+    const going = old.filter((segment) => this.segments.has(segment.baseOffset))
+    cleaned.changeSuffix(CLEANED_SUFFIX, SWAP_SUFFIX)
+    this.segments.add(cleaned)
+    this.removeSegments(going)
+    cleaned.changeSuffix(SWAP_SUFFIX, '')
+    return going
   }
 
   /** Takes the producer snapshots of removed segments out as well. */

@@ -82,6 +82,13 @@ export const LOG_BROKER_SETTINGS = {
   'log.cleaner.min.compaction.lag.ms': long(0, 'default of min.compaction.lag.ms'),
   'log.cleaner.max.compaction.lag.ms': long(LONG_MAX, 'default of max.compaction.lag.ms', 1),
   'log.segment.delete.delay.ms': long(60_000, 'default of file.delete.delay.ms'),
+  'log.cleaner.enable': bool(true, 'compact logs; without it compacted topics only grow'),
+  'log.cleaner.threads': int(1, 'threads that compact logs'),
+  'log.cleaner.io.max.bytes.per.second': double(Number.MAX_VALUE, 'most that cleaners read and write', 0, Infinity),
+  'log.cleaner.dedupe.buffer.size': long(128 * MIB, 'memory for the keys of all cleaners'),
+  'log.cleaner.io.buffer.size': int(512 * 1024, 'memory for reading and writing of all cleaners'),
+  'log.cleaner.io.buffer.load.factor': double(0.9, 'share of the key memory that may be filled', 0, Infinity),
+  'log.cleaner.backoff.ms': long(15_000, 'how long a cleaner sleeps when there is nothing to clean'),
   'log.cleaner.min.cleanable.ratio': double(0.5, 'default of min.cleanable.dirty.ratio'),
   'log.cleanup.policy': list(['delete'], 'default of cleanup.policy', POLICIES),
   'unclean.leader.election.enable': LOG_SETTINGS['unclean.leader.election.enable'],
@@ -102,6 +109,17 @@ export const LOG_BROKER_SETTINGS = {
 } satisfies Settings
 
 export type LogBrokerConfig = ConfigOf<typeof LOG_BROKER_SETTINGS>
+
+/** Kafka refuses to start with less memory for each cleaner. */
+export function checkCleanerConfig(config: LogBrokerConfig, problems: Problem[]): void {
+  const threads = config['log.cleaner.threads']
+  if (threads > 0 && Math.floor(config['log.cleaner.dedupe.buffer.size'] / threads) <= MIB) {
+    problems.push({
+      message: 'log.cleaner.dedupe.buffer.size must be above 1 MiB for each of log.cleaner.threads',
+      mend: `give at least ${(MIB + 1) * threads}`,
+    })
+  }
+}
 
 /** Topic settings and the broker settings behind them, strongest first. */
 export const TOPIC_CONFIG_SYNONYMS: Readonly<Record<string, readonly string[]>> = {

@@ -10,7 +10,8 @@
  *     log-start checkpoint         log.flush.start.offset.checkpoint.interval.ms
  *
  * first after `log.initial.task.delay.ms`. A checkpoint that would say nothing new is not written. A log that is
- * deleted is renamed at once and removed after `log.segment.delete.delay.ms`. `shutdown` flushes and closes every log,
+ * deleted is renamed at once and removed after `log.segment.delete.delay.ms`. Compacted logs have their cleaner
+ * (log-cleaner.ts), which is stopped for a log while that is cut or deleted. `shutdown` ends the cleaner, flushes and closes every log,
  * writes the checkpoints and then the marker. The metadata log is not among them. Source: Kafka's LogManager.
  */
 
@@ -21,6 +22,7 @@ import { LONG_MAX, type Millis, type Offset } from '../kernel/units.js'
 import { Errors } from '../wire/errors.js'
 import type { Refusal } from './append-result.js'
 import { encodeCleanShutdown, OffsetCheckpoint, parseCleanShutdown } from './checkpoint-file.js'
+import { LogCleaner } from './log-cleaner.js'
 import { isCompacted, logConfig, topicDefaults, type LogBrokerConfig, type LogConfig } from './log-config.js'
 import {
   CLEAN_SHUTDOWN_FILE,
@@ -62,6 +64,7 @@ export class LogManager {
   readonly #highWatermarks: OffsetCheckpoint
   #config: LogBrokerConfig
   #defaults: LogConfig
+  #cleaner: LogCleaner | undefined
   #started = false
   #stopped = false
   #failed = false
@@ -91,6 +94,11 @@ export class LogManager {
 
   get(partition: string): PartitionLog | undefined {
     return this.#logs.get(partition)
+  }
+
+  /** Undefined before `startup`, and without `log.cleaner.enable`. */
+  get cleaner(): LogCleaner | undefined {
+    return this.#cleaner
   }
 
   // ── opening ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -124,6 +132,9 @@ export class LogManager {
     }
     this.#started = true
     this.#startTasks()
+    if (!this.#config['log.cleaner.enable']) return
+    this.#cleaner = new LogCleaner(this.#env, this.#config, this.#logs, (error) => this.#dirFailed(error))
+    this.#cleaner.startup()
   }
 
   /**
@@ -151,6 +162,7 @@ export class LogManager {
       onOffline: (error) => this.#dirFailed(error),
     })
     this.#logs.set(partition, log)
+    if (isCompacted(log.config)) this.#cleaner?.wake()
     return log
   }
 
@@ -159,14 +171,25 @@ export class LogManager {
   /** A topic's settings changed. */
   topicConfigChanged(topic: string): void {
     const config = this.#configOf(topic)
-    for (const log of this.#logs.values()) if (parsePartition(log.partition)?.topic === topic) log.updateConfig(config)
+    for (const log of this.#logs.values()) if (parsePartition(log.partition)?.topic === topic) this.#update(log, config)
+    this.#cleaner?.wake()
   }
 
   /** The broker's settings changed: every log gets its configuration anew. */
   updateBrokerConfig(config: LogBrokerConfig): void {
     this.#config = config
     this.#defaults = topicDefaults(config)
-    for (const log of this.#logs.values()) log.updateConfig(this.#configOf(parsePartition(log.partition)?.topic ?? ''))
+    for (const log of this.#logs.values()) {
+      this.#update(log, this.#configOf(parsePartition(log.partition)?.topic ?? ''))
+    }
+    this.#cleaner?.reconfigure(config)
+    this.#cleaner?.wake()
+  }
+
+  #update(log: PartitionLog, config: LogConfig): void {
+    const wasCompacted = isCompacted(log.config)
+    log.updateConfig(config)
+    if (wasCompacted && !isCompacted(config)) this.#cleaner?.abort(log.partition)
   }
 
   #configOf(topic: string): LogConfig {
@@ -178,13 +201,33 @@ export class LogManager {
 
   /** Truncates a log, and writes the recovery points when that removed something. @throws DiskError */
   truncateTo(partition: string, offset: Offset, reason: string): void {
-    if (this.#logs.get(partition)?.truncateTo(offset, reason) === true) this.checkpointRecoveryPoints()
+    const log = this.#logs.get(partition)
+    if (log === undefined) return
+    const reachesClosed = offset < (log.segments[log.segments.length - 1]?.baseOffset ?? 0)
+    const truncate = (): boolean => log.truncateTo(offset, reason)
+    if (reachesClosed ? this.#withoutCleaning(log, truncate) : truncate()) this.checkpointRecoveryPoints()
   }
 
   /** Empties a log, which begins at `offset` then. @throws DiskError */
   truncateFullyAndStartAt(partition: string, offset: Offset, reason: string, logStartOffset?: Offset): void {
-    this.#logs.get(partition)?.truncateFullyAndStartAt(offset, reason, logStartOffset)
+    const log = this.#logs.get(partition)
+    if (log === undefined) return
+    this.#withoutCleaning(log, () => log.truncateFullyAndStartAt(offset, reason, logStartOffset))
     this.checkpointRecoveryPoints()
+  }
+
+  /** Cuts a log while no cleaner is at it; what was clean ends with the log's closed segments. */
+  #withoutCleaning<T>(log: PartitionLog, truncate: () => T): T {
+    const cleaner = this.#cleaner
+    if (cleaner === undefined) return truncate()
+    cleaner.abortAndPause(log.partition)
+    try {
+      const result = truncate()
+      cleaner.manager.truncateCheckpoint(log, log.cleanable.activeSegment.baseOffset)
+      return result
+    } finally {
+      cleaner.manager.resume(log.partition)
+    }
   }
 
   /** Takes logs out of service at once; their files are removed later. @throws DiskError */
@@ -194,6 +237,8 @@ export class LogManager {
       const log = this.#logs.get(partition)
       if (log === undefined) continue
       this.#logs.delete(partition)
+      this.#cleaner?.abort(partition)
+      this.#cleaner?.manager.forget(partition)
       const dir = renamedDir(partition, this.#uniqueId(), DELETE_DIR_SUFFIX)
       log.renameForRemoval(dir)
       this.#removeLater(dir)
@@ -264,7 +309,7 @@ export class LogManager {
     this.#env.after(this.#config['log.initial.task.delay.ms'], run)
   }
 
-  /** Retention, for the logs that are not compacted. @throws DiskError */
+  /** Retention, for the logs that are not compacted; the others have it from their cleaner. @throws DiskError */
   deleteOldSegments(): void {
     for (const log of this.#logs.values()) if (!isCompacted(log.config)) log.deleteOldSegments()
   }
@@ -290,6 +335,7 @@ export class LogManager {
       else this.#writeMarker(brokerEpoch, done)
     }
     this.#stopped = true
+    this.#cleaner?.shutdown()
     if (logs.length === 0) {
       left = 1
       closed()
@@ -313,6 +359,7 @@ export class LogManager {
   #dirFailed(error: DiskError): void {
     if (this.#failed) return
     this.#failed = true
+    this.#cleaner?.shutdown()
     this.#options.onDirFailure?.(error)
   }
 

@@ -7,11 +7,13 @@
  * UnifiedLog.deletableSegments, deleteOldSegments.
  */
 
+import type { Env } from '../kernel/env.js'
 import type { Bytes, Millis, Offset } from '../kernel/units.js'
 import type { LogConfig } from './log-config.js'
 import type { LogSegment } from './log-segment.js'
 
 export interface Retained {
+  readonly partition: string
   readonly segments: readonly LogSegment[]
   readonly sizeInBytes: Bytes
   readonly logStartOffset: Offset
@@ -22,10 +24,49 @@ export interface Retained {
 
 export type RetentionRule = 'log-start-offset' | 'retention-bytes' | 'retention-ms'
 
-export const RETENTION_RULES: readonly RetentionRule[] = ['log-start-offset', 'retention-bytes', 'retention-ms']
+const RETENTION_RULES: readonly RetentionRule[] = ['log-start-offset', 'retention-bytes', 'retention-ms']
+
+/** What events call a rule. */
+const REASONS = {
+  'log-start-offset': 'log-start',
+  'retention-bytes': 'retention-size',
+  'retention-ms': 'retention-time',
+} as const
+
+/** Calls `remove` for each rule that has segments to delete, and tells of each segment before. Returns how many go. */
+export function deleteOldSegments(
+  env: Env,
+  log: Retained,
+  nowMs: Millis,
+  remove: (segments: readonly LogSegment[], rule: RetentionRule) => void,
+): number {
+  let count = 0
+  for (const rule of RETENTION_RULES) {
+    const old = deletableSegments(log, rule, nowMs)
+    if (old.length === 0) continue
+    count += old.length
+    tell(env, log, old, rule, nowMs)
+    remove(old, rule)
+  }
+  return count
+}
+
+function tell(env: Env, log: Retained, old: readonly LogSegment[], rule: RetentionRule, nowMs: Millis): void {
+  for (const [index, segment] of old.entries()) {
+    env.emit('log.segment-deleted', {
+      partition: log.partition,
+      baseOffset: segment.baseOffset,
+      nextOffset: old[index + 1]?.baseOffset ?? log.segments[old.length]?.baseOffset ?? log.logEndOffset,
+      largestTimestamp: segment.largestTimestamp,
+      bytes: segment.size,
+      wallMs: nowMs,
+      reason: REASONS[rule],
+    })
+  }
+}
 
 /** The segments that go by `rule`, oldest first; the active one may be among them when it holds records. */
-export function deletableSegments(log: Retained, rule: RetentionRule, nowMs: Millis): LogSegment[] {
+function deletableSegments(log: Retained, rule: RetentionRule, nowMs: Millis): LogSegment[] {
   if (rule !== 'log-start-offset' && !log.config['cleanup.policy'].includes('delete')) return []
   switch (rule) {
     case 'log-start-offset':

@@ -10,12 +10,19 @@
  */
 
 import type { DiskError, DiskFile, Env, Slice } from '../kernel/env.js'
-import type { Bytes, Millis, Offset } from '../kernel/units.js'
+import { LONG_MAX, type Bytes, type Millis, type Offset } from '../kernel/units.js'
 import { Errors, type ErrorCode } from '../wire/errors.js'
 import { RecordBatch, type Records } from '../wire/record-batch.js'
 import { scanBatches } from './batch-scan.js'
 import { maxSegmentMs, segmentBytes, type LogConfig } from './log-config.js'
-import { INDEX_SUFFIX, LOG_SUFFIX, segmentPath, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX } from './log-files.js'
+import {
+  DELETED_SUFFIX,
+  INDEX_SUFFIX,
+  LOG_SUFFIX,
+  segmentPath,
+  TIME_INDEX_SUFFIX,
+  TXN_INDEX_SUFFIX,
+} from './log-files.js'
 import { OffsetIndex } from './offset-index.js'
 import { TimeIndex, type TimestampOffset } from './time-index.js'
 import { TransactionIndex } from './transaction-index.js'
@@ -133,14 +140,33 @@ export class LogSegment {
 
   /** By the timestamps of the first batch and of the one to come; by the broker's clock when batches have none. */
   timeWaitedForRoll(nowMs: Millis, maxTimestamp: Millis): Millis {
+    const first = this.#readFirstTimestamp() ?? -1
+    return first >= 0 ? maxTimestamp - first : nowMs - this.#createdMs
+  }
+
+  /** maxTimestamp of the first batch; LONG_MAX when that has none, or there is no batch. */
+  get firstBatchTimestamp(): Millis {
+    const first = this.#readFirstTimestamp() ?? -1
+    return first >= 0 ? first : LONG_MAX
+  }
+
+  /** Wall time of the last append; compaction hands it on. */
+  get lastModifiedMs(): Millis {
+    return this.#lastModifiedMs
+  }
+
+  set lastModifiedMs(wallMs: Millis) {
+    this.#lastModifiedMs = wallMs
+  }
+
+  #readFirstTimestamp(): Millis | undefined {
     if (this.#firstTimestamp === undefined && this.#file.size > 0) {
       scanBatches(this.#file, 0, this.#file.size, (batch) => {
         this.#firstTimestamp = batch.maxTimestamp
         return false
       })
     }
-    const first = this.#firstTimestamp ?? -1
-    return first >= 0 ? maxTimestamp - first : nowMs - this.#createdMs
+    return this.#firstTimestamp
   }
 
   /** @throws DiskError */
@@ -220,6 +246,22 @@ export class LogSegment {
   forEachBatch(from: Offset, visit: (batch: RecordBatch) => boolean, position: Bytes = this.size): void {
     const start = this.positionOf(from)
     if (start !== undefined && start < position) scanBatches(this.#file, start, position, visit)
+  }
+
+  /**
+   * The batches that begin at `position` and end within `maxBytes`, but one at least; and where the next one begins.
+   * None when there is no batch at `position`. @throws DiskError
+   */
+  batchesAt(position: Bytes, maxBytes: Bytes): { readonly batches: Records; readonly next: Bytes } {
+    this.#walk()
+    const first = this.#slotAt(position)
+    const end = Math.max(this.#slotWithin(position + maxBytes, first, this.#positions.length), first + 1)
+    const batches: RecordBatch[] = []
+    const scan = scanBatches(this.#file, position, this.#endOf(end - 1), (batch) => {
+      batches.push(batch)
+      return true
+    })
+    return { batches, next: scan.position }
   }
 
   /** The offset after the last batch that can be read; the base offset when there is none. */
@@ -343,7 +385,7 @@ export class LogSegment {
     else this.#file.sync(next)
   }
 
-  /** Renames its files by another suffix: '' to `.deleted`, or `.swap` to ''. */
+  /** Renames its files by another suffix, the log first: '' to `.deleted`, `.cleaned` to `.swap`, `.swap` to ''. */
   changeSuffix(from: string, to: string): void {
     const renamed = (path: string): string => (from === '' ? path : path.slice(0, path.length - from.length)) + to
     const { disk } = this.#env
@@ -352,7 +394,7 @@ export class LogSegment {
     this.offsetIndex.rename(renamed(this.offsetIndex.path))
     this.timeIndex.rename(renamed(this.timeIndex.path))
     this.txnIndex.rename(renamed(this.txnIndex.path))
-    if (to !== '') this.#removed = true
+    if (to === DELETED_SUFFIX) this.#removed = true
   }
 
   /** Removes its files from the disk, whatever they are called now. */

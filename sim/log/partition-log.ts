@@ -19,13 +19,14 @@ import { assert } from '../kernel/errors.js'
 import type { Bytes, Epoch, Millis, Offset } from '../kernel/units.js'
 import { Errors, type ErrorCode } from '../wire/errors.js'
 import { NO_TIMESTAMP, type RecordBatch, type Records } from '../wire/record-batch.js'
+import { CleanableLog } from './cleanable-log.js'
 import { analyzeAppend, type Analysis } from './analyze-append.js'
 import { isRefused, type AppendRefusal, type AppendResult, type Appended, type Refusal } from './append-result.js'
 import { LeaderEpochCache, type EpochEndOffset } from './leader-epoch-cache.js'
 import { LocalLog, type LogPosition, type ReadResult } from './local-log.js'
 import { segmentBytes, type LogConfig } from './log-config.js'
 import { loadLog } from './log-loader.js'
-import { deletableSegments, RETENTION_RULES } from './log-retention.js'
+import { deleteOldSegments } from './log-retention.js'
 import { NOTHING_READ, type LogSegment, type ReadFound, type TimestampedOffset } from './log-segment.js'
 import { validateAndAssign } from './log-validator.js'
 import { offsetForTimestamp } from './offset-for-timestamp.js'
@@ -64,6 +65,7 @@ export class PartitionLog {
   #firstUnstable: Offset = -1
   #closed = false
   #expiry: EnvTimer | undefined
+  #cleanable: CleanableLog | undefined
 
   /** Opens the log in its directory, creating or recovering it. @throws DiskError */
   static open(env: Env, options: PartitionLogOptions): PartitionLog {
@@ -492,21 +494,20 @@ export class PartitionLog {
 
   /** Deletes segments by the rules of retention; returns how many. @throws DiskError */
   deleteOldSegments(nowMs: Millis = this.#env.clock.wallMs()): number {
-    let count = 0
-    for (const rule of RETENTION_RULES) {
-      const old = deletableSegments(this, rule, nowMs)
-      count += old.length
-      if (old.length > 0) this.#local.attempt(() => this.#deleteSegments(old, rule))
-    }
-    return count
+    return this.#local.attempt(() => deleteOldSegments(this.#env, this, nowMs, (old, rule) => this.#delete(old, rule)))
   }
 
-  #deleteSegments(old: readonly LogSegment[], reason: string): void {
+  #delete(old: readonly LogSegment[], reason: string): void {
     if (old.length === this.#local.segments.size) this.#roll(this.logEndOffset)
     const next = this.#local.segments.higher((old[old.length - 1] as LogSegment).baseOffset) as LogSegment
     this.advanceLogStartOffset(next.baseOffset, reason)
     this.#local.removeSegments(old)
     this.#local.removeSnapshots(old, this.#producers)
+  }
+
+  /** The log as its cleaner sees it. */
+  get cleanable(): CleanableLog {
+    return (this.#cleanable ??= new CleanableLog(this.#env, this, this.#local, this.#producers))
   }
 
   #emitStart(from: Offset, reason: string): void {

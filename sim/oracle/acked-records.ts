@@ -4,7 +4,7 @@
  *
  * Judged when a replica that serves takes up leadership (everything acknowledged must be in its log), when an acknowledgement arrives,
  * when a leader truncates, and at the end. Each log is compared with the acknowledgements once; what was verified is looked at again only
- * below a truncation. Records that were deleted on purpose are not lost. `acks=1` promises the log of the leader that
+ * below a truncation. Records that were deleted on purpose, or for which compaction keeps a later one, are not lost. `acks=1` promises the log of the leader that
  * answered, while it leads and its disk keeps what it took.
  *
  * Evidence: the acknowledgement, the append on the leader that answered (if it was seen), and what took the record away.
@@ -13,6 +13,7 @@
 import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
 import { parsePartition, type NodeName } from '../kernel/names.js'
 import type { Epoch, Micros, Offset } from '../kernel/units.js'
+import type { CompactionModel } from './compaction-model.js'
 import { Findings } from './findings.js'
 import type { Entry, LogModel, ReplicaLog } from './log-model.js'
 import type { Oracle, OracleReport, RunEnd } from './oracle.js'
@@ -60,8 +61,10 @@ export class AckedRecords implements Oracle {
   readonly #promises: PromiseKeeper
   readonly #serving: Serving
   readonly #clock: RunClock
+  readonly #compaction: CompactionModel
 
-  constructor(logs: LogModel, promises: PromiseKeeper, serving: Serving, clock: RunClock) {
+  constructor(logs: LogModel, promises: PromiseKeeper, serving: Serving, clock: RunClock, compaction: CompactionModel) {
+    this.#compaction = compaction
     this.#logs = logs
     this.#promises = promises
     this.#serving = serving
@@ -186,6 +189,7 @@ export class AckedRecords implements Oracle {
       const record = acked[at] as Acked
       this.#findings.checks++
       if (record.lost || record.offset < deleted || log.find(record.offset)?.crc === record.crc) continue
+      if (this.#compaction.of(partition)?.accountsFor(log, record.offset, record.crc) === true) continue
       record.lost = true
       this.#report(partition, record, state, log, time)
     }

@@ -12,6 +12,7 @@
 import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
 import { nodeName, parsePartition, type NodeName } from '../kernel/names.js'
 import type { Epoch, NodeId, Offset } from '../kernel/units.js'
+import type { Compacted, CompactionModel } from './compaction-model.js'
 import { Findings } from './findings.js'
 import { dropFrom, indexOf, type Entry, type LogModel, type ReplicaLog } from './log-model.js'
 import type { Oracle, OracleReport } from './oracle.js'
@@ -77,12 +78,14 @@ export class CommittedLog implements Oracle {
   readonly #logs: LogModel
   readonly #promises: PromiseKeeper
   readonly #serving: Serving
+  readonly #compaction: CompactionModel
 
-  constructor(logs: LogModel, promises: PromiseKeeper, serving: Serving) {
+  constructor(logs: LogModel, promises: PromiseKeeper, serving: Serving, compaction: CompactionModel) {
     this.#logs = logs
+    this.#compaction = compaction
     this.#promises = promises
     this.#serving = serving
-    this.order = new RecordOrder()
+    this.order = new RecordOrder(compaction)
   }
 
   observe(event: TraceEvent): void {
@@ -130,6 +133,7 @@ export class CommittedLog implements Oracle {
       if (parsePartition(name)?.topic !== topic) continue
       this.#partitions.delete(name)
       this.order.forget(name)
+      this.#compaction.forget(name)
     }
   }
 
@@ -320,6 +324,8 @@ export class CommittedLog implements Oracle {
     const { entries } = state
     const start = Math.max(log.matchedTo, log.logStart, entries[0]?.baseOffset ?? 0)
     if (start >= to) return true
+    const compacted = this.#compaction.of(state.partition)
+    if (compacted !== undefined) return this.#compareCompacted(state, log, compacted, start, to, event)
     let at = indexOf(entries, start)
     let mine = log.indexOf(start)
     for (; at < entries.length && mine < log.entries.length; at++, mine++) {
@@ -340,16 +346,46 @@ export class CommittedLog implements Oracle {
     return true
   }
 
-  #differs(state: Committed, log: ReplicaLog, expected: Entry, found: Entry, event: TraceEvent): void {
-    const subject = `${log.partition}@${found.baseOffset}`
-    const message = `${subject} on ${log.node} (epoch ${found.epoch}) is not what was committed (epoch ${expected.epoch})`
+  /** As `#compare`, where compaction may have taken records away, here or where this replica has its own from. */
+  #compareCompacted(
+    state: Committed,
+    log: ReplicaLog,
+    compacted: Compacted,
+    start: Offset,
+    to: Offset,
+    event: TraceEvent,
+  ): boolean {
+    const { entries } = state
+    let mine = log.indexOf(start)
+    for (let at = indexOf(entries, start); at < entries.length; at++) {
+      const expected = entries[at] as Entry
+      const found = log.entries[mine]
+      if (expected.baseOffset >= to) break
+      this.#matching.checks++
+      const isThere = found !== undefined && found.baseOffset <= expected.lastOffset
+      if (isThere) mine++
+      if (isThere ? expected.crc === found.crc || compacted.isReduced(expected, found) : compacted.mayLackAll(expected))
+        continue
+      this.#differs(state, log, expected, isThere ? found : undefined, event)
+      log.matchedTo = log.node === state.leader ? state.end : to
+      return false
+    }
+    log.matchedTo = to
+    return true
+  }
+
+  /** `found` is undefined where there is nothing. */
+  #differs(state: Committed, log: ReplicaLog, expected: Entry, found: Entry | undefined, event: TraceEvent): void {
+    const at = Math.min(expected.baseOffset, found?.baseOffset ?? Infinity)
+    const subject = `${log.partition}@${found?.baseOffset ?? at}`
+    const what = found === undefined ? 'is missing' : `(epoch ${found.epoch}) is not what was committed`
+    const message = `${subject} on ${log.node} ${what} (epoch ${expected.epoch})`
     const excuse =
       this.#excuse(state, expected.seq, expected.epoch) ??
-      this.#excuse(state, found.seq, found.epoch) ??
-      this.#excuseEarly(log, found)
-    this.#matching.add(subject, message, event.time, [expected.seq, found.seq, event.seq], excuse)
+      (found && (this.#excuse(state, found.seq, found.epoch) ?? this.#excuseEarly(log, found)))
+    this.#matching.add(subject, message, event.time, [expected.seq, found?.seq ?? 0, event.seq], excuse)
     // A leader's history counts from here on, so that one difference is reported once.
-    if (log.node === state.leader) this.#shorten(state, Math.min(expected.baseOffset, found.baseOffset))
+    if (log.node === state.leader) this.#shorten(state, at)
   }
 
   /**
@@ -382,6 +418,7 @@ export class CommittedLog implements Oracle {
 
   #shorten(state: Committed, to: Offset): void {
     const withdrawn = dropFrom(state.entries, to)
+    this.#compaction.withdrawn(state.partition)
     const lowest = withdrawn[withdrawn.length - 1]?.baseOffset ?? to
     state.end = Math.min(state.end, to, lowest)
     for (const log of this.#logs.logsOf(state.partition)) log.matchedTo = Math.min(log.matchedTo, state.end)
@@ -403,6 +440,7 @@ export class CommittedLog implements Oracle {
         acting: new Map(),
       }
       this.#partitions.set(partition, state)
+      this.#compaction.follow(partition, state.entries)
     }
     return state
   }

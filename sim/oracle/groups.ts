@@ -1,7 +1,9 @@
 /**
  * Groups of consumers: `one-owner-per-generation`, `committed-offsets-hold`, `at-least-once`, `groups-settle`.
  *
- * Within a generation no partition belongs to two members. What a group has committed does not go back unless a member was told to go back.
+ * Within a generation no partition belongs to two members; in a KIP-848 group, whose members each have an epoch of their own, at no time: a
+ * partition is its member's until that gives it up, or is removed by the coordinator and may not know yet that it lost it. What a group has committed does
+ * not go back unless a member was told to go back; where a commit that failed at its member came late all the same, that is told as a loss.
  * Every acknowledged record below what the group has committed was worked on by some member: a commit says so. Where
  * the application hands records to others and commits meanwhile, or begins anew where its reset policy says, that is told as a loss, with
  * the reason. When faults are over, every group is stable, with an owner for each partition, or empty.
@@ -13,9 +15,11 @@ import type { Offset } from '../kernel/units.js'
 import { Findings } from './findings.js'
 import type { LogModel } from './log-model.js'
 import type { GroupPromises, Oracle, OracleReport, Promises, RunEnd } from './oracle.js'
+import { visibleRecords } from './visible-records.js'
 
 interface Claim {
   readonly node: NodeName
+  readonly member: string
   readonly seq: number
 }
 
@@ -25,8 +29,13 @@ interface Committed {
 }
 
 interface GroupState {
-  /** Generation of the claims below. */
+  protocol: 'classic' | 'consumer'
+  /** Generation of the claims below; of classic groups. */
   generation: number
+  /** Members of a KIP-848 group that were removed, and the group epoch of that time: what they claim in it or before is void. */
+  readonly removed: Map<string, number>
+  /** Members that the coordinator to be has found in the log. */
+  loading: { readonly node: NodeName; readonly members: Set<string> } | undefined
   readonly claims: Map<string, Claim>
   readonly committed: Map<string, Committed>
   /** Partition → where the group began to read it. */
@@ -37,11 +46,17 @@ interface GroupState {
   readonly processed: Map<string, Set<Offset>>
   /** Partition → sequence of the last time that a member was told to go back, and where to. */
   readonly goneBack: Map<string, { to: Offset; seq: number }>
+  /** `orders-0@17`: a commit of it failed at the client, and may be on its way still. */
+  readonly late: Set<string>
   /** Who loaded the group, or made it, last: a coordinator that was deposed may not know yet. */
   coordinator: NodeName
   state: string
   stateSeq: number
 }
+
+type Commit = EventOf<'consumer.commit'>['data']
+
+const LATE_COMMIT = 'a commit that its member had given up came late'
 
 interface Acked {
   readonly offset: Offset
@@ -61,6 +76,10 @@ export class Groups implements Oracle {
     'group.offset',
     'group.offset-removed',
     'group.state',
+    'group.member',
+    'consumer.commit',
+    'consumer.committed',
+    'request.failed',
     'produce.acked',
     'node.down',
   ]
@@ -74,6 +93,10 @@ export class Groups implements Oracle {
   /** Node → the group that it is a member of. */
   readonly #groupOf = new Map<NodeName, string>()
   readonly #acked = new Map<string, Acked[]>()
+  /** Partition → offsets that read_committed shows at the end. */
+  readonly #visible = new Map<string, ReadonlySet<Offset>>()
+  /** Node → its commits without an outcome. */
+  readonly #commits = new Map<NodeName, Map<number, Commit>>()
 
   constructor(promises: Promises, logs: LogModel) {
     this.#promises = promises
@@ -103,15 +126,24 @@ export class Groups implements Oracle {
       case 'group.offset-removed':
         this.#groups.get(event.data.group)?.committed.delete(event.data.partition)
         break
-      case 'group.state': {
-        const state = this.#group(event.data.group)
-        if (event.data.from === 'none') state.coordinator = event.node
-        // Another one has loaded the group meanwhile.
-        if (event.node !== state.coordinator) break
-        state.state = event.data.to
-        state.stateSeq = event.seq
+      case 'group.state':
+        this.#stateChanged(event)
+        break
+      case 'group.member':
+        this.#memberChanged(event)
+        break
+      case 'consumer.commit': {
+        const commits = this.#commits.get(event.node)
+        if (commits === undefined) this.#commits.set(event.node, new Map([[event.data.id, event.data]]))
+        else commits.set(event.data.id, event.data)
         break
       }
+      case 'consumer.committed':
+        this.#commits.get(event.node)?.delete(event.data.id)
+        break
+      case 'request.failed':
+        if (event.data.api === 'OffsetCommit') this.#commitsMayComeLate(event.node)
+        break
       case 'produce.acked':
         this.#ack(event)
         break
@@ -135,23 +167,67 @@ export class Groups implements Oracle {
 
   // ── owners ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  #stateChanged(event: EventOf<'group.state'>): void {
+    const { group, protocol, from, to } = event.data
+    const state = this.#group(group)
+    if (from === 'none') {
+      state.coordinator = event.node
+      if (protocol === 'consumer') this.#membersLoaded(state, event)
+    }
+    // Another one has loaded the group meanwhile.
+    if (event.node !== state.coordinator) return
+    state.protocol = protocol
+    state.state = to
+    state.stateSeq = event.seq
+  }
+
+  #memberChanged(event: EventOf<'group.member'>): void {
+    const { group, member, change, generation } = event.data
+    const state = this.#group(group)
+    if (change === 'loaded') {
+      if (state.loading?.node !== event.node) state.loading = { node: event.node, members: new Set() }
+      state.loading.members.add(member)
+    } else if (change === 'joined') {
+      // Only one that knows of its removal joins again.
+      state.removed.delete(member)
+    } else if (event.node === state.coordinator && state.protocol === 'consumer') {
+      this.#removed(state, member, generation)
+    }
+  }
+
+  /** Whoever is not among the members that a new coordinator has found was removed before its time. */
+  #membersLoaded(state: GroupState, event: EventOf<'group.state'>): void {
+    const found = state.loading?.node === event.node ? state.loading.members : new Set<string>()
+    state.loading = undefined
+    for (const { member } of [...state.claims.values()]) {
+      if (!found.has(member)) this.#removed(state, member, event.data.generation)
+    }
+  }
+
+  #removed(state: GroupState, member: string, epoch: number): void {
+    state.removed.set(member, epoch)
+    for (const [partition, claim] of state.claims) if (claim.member === member) state.claims.delete(partition)
+  }
+
   #assigned(event: EventOf<'consumer.assigned'>): void {
-    const { group, generation, owned } = event.data
+    const { group, member, generation, owned } = event.data
     this.#groupOf.set(event.node, group)
     const state = this.#group(group)
     this.owners.checks++
-    if (generation < state.generation) return // it has not heard of the next one
-    if (generation > state.generation) {
-      state.generation = generation
-      state.claims.clear()
-    }
+    if (state.protocol === 'consumer') {
+      if (generation <= (state.removed.get(member) ?? -1)) return // it has not heard of it
+      for (const [partition, claim] of state.claims) if (claim.node === event.node) state.claims.delete(partition)
+    } else if (generation < state.generation)
+      return // it has not heard of the next one
+    else if (generation > state.generation) state.claims.clear()
+    state.generation = Math.max(state.generation, generation)
     for (const partition of owned) {
       const other = state.claims.get(partition)
       if (other !== undefined && other.node !== event.node) {
         const message = `${group}: ${partition} belongs to ${other.node} and ${event.node} in generation ${generation}`
         this.owners.add(partition, message, event.time, [other.seq, event.seq])
       }
-      state.claims.set(partition, { node: event.node, seq: event.seq })
+      state.claims.set(partition, { node: event.node, member, seq: event.seq })
     }
   }
 
@@ -163,6 +239,8 @@ export class Groups implements Oracle {
   }
 
   #down(node: NodeName): void {
+    this.#commitsMayComeLate(node)
+    this.#commits.delete(node)
     const group = this.#groupOf.get(node)
     const state = group === undefined ? undefined : this.#groups.get(group)
     if (state === undefined) return
@@ -187,6 +265,14 @@ export class Groups implements Oracle {
     else ranges.push([reached, to, event.seq])
   }
 
+  /** What was sent is received, though its sender does not wait any more. */
+  #commitsMayComeLate(node: NodeName): void {
+    for (const { group, partitions, offsets } of this.#commits.get(node)?.values() ?? []) {
+      const { late } = this.#group(group)
+      partitions.forEach((partition, at) => late.add(`${partition}@${offsets[at] ?? -1}`))
+    }
+  }
+
   #committed(event: EventOf<'group.offset'>): void {
     const { group, partition, offset } = event.data
     const state = this.#group(group)
@@ -196,7 +282,8 @@ export class Groups implements Oracle {
       const back = state.goneBack.get(partition)
       if (back === undefined || back.seq < last.seq || back.to > offset) {
         const message = `${group}: committed offset of ${partition} went back from ${last.offset} to ${offset}`
-        this.offsets.add(partition, message, event.time, [last.seq, event.seq])
+        const excuse = state.late.has(`${partition}@${offset}`) ? LATE_COMMIT : undefined
+        this.offsets.add(partition, message, event.time, [last.seq, event.seq], excuse)
       }
     }
     state.committed.set(partition, { offset, seq: event.seq })
@@ -251,10 +338,23 @@ export class Groups implements Oracle {
       const passed = state.passedOver.get(partition)?.find(([from, to]) => from <= offset && offset < to)
       // What an election or retention took away nobody can be given.
       if (passed === undefined && !this.#logs.holds(partition, offset, crc)) continue
+      if (promised.readCommitted === true && !this.#isVisible(partition, offset)) continue
       const excuse = passed !== undefined ? 'auto.offset.reset passed over it' : promised.excuse
       const message = `${partition}@${offset} (${id}) is below what ${group} committed (${committed}), and no member worked on it`
       this.#atLeastOnce.add(`${partition}@${offset}`, message, end.time, [ackSeq, passed?.[2] ?? 0, seq], excuse)
     }
+  }
+
+  /** No marker hides it from consumers with isolation.level=read_committed. */
+  #isVisible(partition: string, offset: Offset): boolean {
+    let visible = this.#visible.get(partition)
+    if (visible === undefined) {
+      const logs = [...this.#logs.logsOf(partition)].filter((log) => log.exists)
+      const [log] = logs.sort((a, b) => b.highWatermark - a.highWatermark || (a.node < b.node ? -1 : 1))
+      visible = new Set(log === undefined ? [] : visibleRecords(log).map((record) => record.offset))
+      this.#visible.set(partition, visible)
+    }
+    return visible.has(offset)
   }
 
   #judgeSettled(group: string, state: GroupState, promised: GroupPromises, end: RunEnd): void {
@@ -282,13 +382,17 @@ export class Groups implements Oracle {
     let state = this.#groups.get(name)
     if (state === undefined) {
       state = {
+        protocol: 'classic',
         generation: -1,
+        removed: new Map(),
+        loading: undefined,
         claims: new Map(),
         committed: new Map(),
         begins: new Map(),
         passedOver: new Map(),
         processed: new Map(),
         goneBack: new Map(),
+        late: new Set(),
         coordinator: '',
         state: 'none',
         stateSeq: 0,

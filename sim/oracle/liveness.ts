@@ -4,7 +4,8 @@
  *
  * Judged at the end, from the controller's last decision on every partition. A run that ends before the bound, or in which a fault never
  * ends, is undecided unless everything had recovered by then. Writes that Kafka refuses for what they are (too large,
- * invalid, to a topic that does not exist) say nothing about the cluster.
+ * invalid, to a topic that does not exist) or for who sent them say nothing about the cluster; a writer who was refused its topic may not
+ * learn who leads it, and wait.
  */
 
 import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
@@ -49,6 +50,9 @@ const REFUSALS: ReadonlySet<string> = new Set([
   // The application aborted the transaction before the record was sent.
   'TRANSACTION_ABORTED',
   'MESSAGE_TOO_LARGE',
+  'TOPIC_AUTHORIZATION_FAILED',
+  'CLUSTER_AUTHORIZATION_FAILED',
+  'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
   'RECORD_LIST_TOO_LARGE',
   'RECORD_TOO_LARGE',
   'INVALID_RECORD',
@@ -73,6 +77,7 @@ export class Recovers implements Oracle {
     'produce.invoked',
     'produce.acked',
     'produce.failed',
+    'acl.denied',
     'disk.corrupted',
     'log.corrupt',
   ]
@@ -86,6 +91,8 @@ export class Recovers implements Oracle {
   readonly #gone = new Set<string>()
   readonly #pending = new Map<string, PendingWrite>()
   readonly #failed: FailedWrite[] = []
+  /** `p1 topic orders`: what clients were refused. */
+  readonly #denied = new Set<string>()
   /** Partition → whose bytes of it rotted, and who refused what it was sent. */
   readonly #rotten = new Map<string, Set<NodeName>>()
   readonly #refused = new Map<string, Set<NodeName>>()
@@ -117,7 +124,8 @@ export class Recovers implements Oracle {
       case 'replica.leader': {
         const { partition, leaderEpoch: epoch } = event.data
         // One that is deposed may hear late, in ZooKeeper mode, that it was elected once.
-        if (epoch >= (this.#acting.get(partition)?.epoch ?? -1)) this.#acting.set(partition, { node: event.node, epoch })
+        if (epoch >= (this.#acting.get(partition)?.epoch ?? -1))
+          this.#acting.set(partition, { node: event.node, epoch })
         break
       }
       case 'disk.corrupted':
@@ -139,6 +147,9 @@ export class Recovers implements Oracle {
         break
       case 'produce.failed':
         this.#fails(event)
+        break
+      case 'acl.denied':
+        this.#denied.add(`${event.data.from} ${event.data.resource}`)
         break
       default:
         break
@@ -237,8 +248,9 @@ export class Recovers implements Oracle {
     for (const { topic, time, message, seq } of this.#failed) {
       if (time > deadline && !this.#gone.has(topic)) problems.push({ subject: 'writes', message, seq })
     }
-    for (const [id, { topic, time, seq }] of this.#pending) {
+    for (const [id, { client, topic, time, seq }] of this.#pending) {
       if (now <= Math.max(deadline, time + this.#settle) || this.#gone.has(topic)) continue
+      if (this.#denied.has(`${client} topic ${topic}`)) continue
       problems.push({ subject: 'writes', message: `${id}, sent at ${this.#clock.text(time)}, was never answered`, seq })
     }
     return problems

@@ -214,6 +214,12 @@ export class LogModel {
     }
   }
 
+  /** Compaction put `entries` in the place of all that the log held in [from, to). */
+  compacted(log: ReplicaLog, from: Offset, to: Offset, entries: readonly Entry[]): void {
+    const first = log.indexOf(from)
+    log.entries.splice(first, log.indexOf(to) - first, ...entries)
+  }
+
   /** A log of a deleted topic is gone; the next one of that name is another. */
   staleDeleted(node: NodeName, partition: string): void {
     this.#stale.get(partition)?.delete(node)

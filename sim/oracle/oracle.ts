@@ -7,18 +7,24 @@
  */
 
 import type { EventType, TraceEvent } from '../kernel/events.js'
-import type { Micros } from '../kernel/units.js'
+import type { Bytes, Micros, Millis } from '../kernel/units.js'
 
 /** What the cluster was configured to promise; decides between violation and reported loss. */
 export interface Promises {
   /** By topic: the effective settings that matter. */
   readonly topics: ReadonlyMap<string, TopicPromises>
+  /** Of topics that say nothing themselves. */
+  readonly logDefaults?: LogPromises
   /** By group.id: what its members are configured to promise. */
   readonly groups?: ReadonlyMap<string, GroupPromises>
+  /** Clients that make records of records. */
+  readonly pipelines?: readonly PipelinePromises[]
   /** Consumers that are given only what was committed. */
   readonly readCommitted?: ReadonlySet<string>
   /** The longest that a transaction of the scenario may stay open. */
   readonly transactionTimeout?: Micros
+  /** Who may do what is decided by an authorizer, the same on every node. */
+  readonly access?: AccessPromises
   /** Brokers and controllers by name, in order. */
   readonly brokers: readonly string[]
   readonly controllers: readonly string[]
@@ -31,12 +37,41 @@ export interface TopicPromises {
   readonly replicationFactor: number
   readonly minInsyncReplicas: number
   readonly uncleanLeaderElection: boolean
+  readonly log?: LogPromises
+}
+
+/** How long a log is kept, by the weakest of the settings that brokers may have. -1: without limit. */
+export interface LogPromises {
+  readonly policy: readonly string[]
+  readonly retentionMs: Millis
+  readonly retentionBytes: Bytes
+  readonly deleteRetentionMs: Millis
+}
+
+export interface AccessPromises {
+  /** Client node → `User:alice`. */
+  readonly principals: ReadonlyMap<string, string>
+  readonly superUsers: ReadonlySet<string>
+  /** `allow.everyone.if.no.acl.found`. */
+  readonly everyoneWhereNone: boolean
 }
 
 export interface GroupPromises {
   readonly topics: readonly string[]
+  /** Its members are given only what was committed. */
+  readonly readCommitted?: boolean
   /** Why records below a committed offset may not have been worked on, where the application allows for it. */
   readonly excuse?: string
+}
+
+export interface PipelinePromises {
+  readonly name: string
+  readonly nodes: readonly string[]
+  readonly group: string
+  readonly topics: readonly string[]
+  /** The topic that it writes to. */
+  readonly to: string
+  readonly guarantee: 'exactly_once_v2' | 'at_least_once'
 }
 
 export interface Oracle {

@@ -9,48 +9,28 @@ import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
 import { parsePartition } from '../kernel/names.js'
 import type { Trace } from '../kernel/trace.js'
 import { AckedRecords } from './acked-records.js'
+import { Authorisation } from './authorisation.js'
+import { Cleaning } from './cleaning.js'
 import { CommittedLog } from './committed-log.js'
+import { CompactionModel } from './compaction-model.js'
 import { ELECTION_EVENTS, Elections } from './elections.js'
 import { Groups } from './groups.js'
 import { Leadership } from './leadership.js'
 import { Recovers } from './liveness.js'
 import { LOG_MODEL_EVENTS, LogModel } from './log-model.js'
 import { MetadataConsistent } from './metadata.js'
+import { ORACLE_NAMES } from './oracle-names.js'
+import type { Findings } from './findings.js'
 import type { Oracle, OracleReport, Promises, RunEnd } from './oracle.js'
+import { Pipelines } from './pipelines.js'
 import { PROMISE_EVENTS, PromiseKeeper } from './promises.js'
 import { Reads } from './reads.js'
 import { Transactions } from './transactions.js'
 import { RUN_CLOCK_EVENTS, RunClock } from './run-clock.js'
 import { Serving, SERVING_EVENTS } from './serving.js'
 import { ZooKeeperController } from './zookeeper-controller.js'
-
-/** Every promise that is judged, in order of importance. */
-export const ORACLE_NAMES: readonly string[] = [
-  'acked-records-survive',
-  'log-matching',
-  'one-leader-per-epoch',
-  'one-quorum-leader-per-epoch',
-  'one-controller-per-epoch',
-  'deposed-controller-silent',
-  'metadata-consistent',
-  'reads-below-high-watermark',
-  'offsets-consistent',
-  'no-duplicates',
-  'no-reordering',
-  'offsets-dense',
-  'isr-has-committed',
-  'high-watermark-monotonic',
-  'epochs-monotonic',
-  'elections-as-configured',
-  'positions-consistent',
-  'one-owner-per-generation',
-  'committed-offsets-hold',
-  'at-least-once',
-  'groups-settle',
-  'read-committed',
-  'transactions-end',
-  'recovers',
-]
+import { ZooKeeperHistory } from './zookeeper.js'
+import { ZooKeeperSessions } from './zookeeper-sessions.js'
 
 interface Reader {
   observe(event: TraceEvent): void
@@ -65,7 +45,8 @@ export class Oracles {
   readonly #oracles: readonly Oracle[]
   /** Who reads events of a type, in order. */
   readonly #readers = new Map<EventType, Reader[]>()
-  readonly #reports: (end: RunEnd) => OracleReport[]
+  /** Promises that are judged by the way. */
+  readonly #others: readonly Findings[]
   /** Ids of topics whose deletion was told: it may be told again. */
   readonly #deletedIds = new Set<string>()
   readonly #deletedTopics = new Set<string>()
@@ -78,13 +59,17 @@ export class Oracles {
     this.#elections = new Elections(promises)
     const keeper = new PromiseKeeper(promises, logs, serving, this.#elections)
     this.#promises = keeper
-    const acked = new AckedRecords(logs, keeper, serving, clock)
-    const committed = new CommittedLog(logs, keeper, serving)
+    const compaction = new CompactionModel()
+    const acked = new AckedRecords(logs, keeper, serving, clock, compaction)
+    const committed = new CommittedLog(logs, keeper, serving, compaction)
     const leadership = new Leadership(logs, keeper)
-    this.#reads = new Reads(logs, keeper)
+    this.#reads = new Reads(logs, keeper, compaction)
     this.#recovers = new Recovers(promises.settle, clock)
+    const cleaning = new Cleaning(promises, logs, keeper, serving, compaction)
     const groups = new Groups(promises, logs)
-    const transactions = new Transactions(promises, logs)
+    const transactions = new Transactions(promises, keeper, logs, compaction)
+    const ensemble = new ZooKeeperHistory()
+    const sessions = new ZooKeeperSessions()
     const controllers = new ZooKeeperController()
     this.#oracles = [
       acked,
@@ -93,8 +78,13 @@ export class Oracles {
       controllers,
       new MetadataConsistent(keeper),
       this.#reads,
+      cleaning,
       groups,
       transactions,
+      new Authorisation(promises.access),
+      new Pipelines(promises, keeper, logs, compaction),
+      ensemble,
+      sessions,
       this.#recovers,
     ]
     // What a log held before it is opened counts for promises.
@@ -105,7 +95,7 @@ export class Oracles {
     this.#add(logs, LOG_MODEL_EVENTS)
     for (const oracle of this.#oracles) this.#add(oracle, oracle.watches)
     const { duplicates, reordering, dense } = committed.order
-    const others = [
+    this.#others = [
       leadership.quorum,
       controllers.deposed,
       this.#reads.offsets,
@@ -117,14 +107,16 @@ export class Oracles {
       leadership.epochs,
       leadership.elections,
       this.#reads.positions,
+      cleaning.retention,
       groups.owners,
       groups.offsets,
       groups.settled,
       transactions.ends,
-    ]
-    this.#reports = (end) => [
-      ...this.#oracles.map((oracle) => oracle.finish(end)),
-      ...others.map((findings) => findings.report()),
+      transactions.atomic,
+      ensemble.survive,
+      ensemble.leaders,
+      sessions.fired,
+      sessions.liveOut,
     ]
   }
 
@@ -139,7 +131,10 @@ export class Oracles {
 
   /** Reports in the order of ORACLE_NAMES. */
   finish(end: RunEnd): readonly OracleReport[] {
-    const reports = this.#reports(end)
+    const reports = [
+      ...this.#oracles.map((oracle) => oracle.finish(end)),
+      ...this.#others.map((findings) => findings.report()),
+    ]
     return reports.sort(
       (a, b) => ORACLE_NAMES.indexOf(a.name) - ORACLE_NAMES.indexOf(b.name) || (a.name < b.name ? -1 : 1),
     )
@@ -179,6 +174,8 @@ export class Oracles {
       case 'log.append':
       case 'log.truncate':
       case 'log.start-offset':
+      case 'log.cleaned':
+      case 'log.segment-deleted':
       case 'hw.advance':
       case 'hw.set':
       case 'replica.leader':

@@ -9,6 +9,7 @@
 import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
 import { parsePartition, type NodeName } from '../kernel/names.js'
 import type { Epoch, Offset } from '../kernel/units.js'
+import type { CompactionModel } from './compaction-model.js'
 import { Findings } from './findings.js'
 import { indexOf, type LogModel } from './log-model.js'
 import type { Oracle, OracleReport } from './oracle.js'
@@ -46,10 +47,12 @@ export class Reads implements Oracle {
   readonly #positions = new Map<NodeName, Map<string, Position>>()
   readonly #logs: LogModel
   readonly #promises: PromiseKeeper
+  readonly #compaction: CompactionModel
 
-  constructor(logs: LogModel, promises: PromiseKeeper) {
+  constructor(logs: LogModel, promises: PromiseKeeper, compaction: CompactionModel) {
     this.#logs = logs
     this.#promises = promises
+    this.#compaction = compaction
   }
 
   observe(event: TraceEvent): void {
@@ -132,18 +135,21 @@ export class Reads implements Oracle {
       const message = `${event.node} read ${partition}@${offset} after having read up to ${next - 1}`
       this.positions.add(subject, message, event.time, evidence)
     } else if (this.#skipsRecords(partition, next, offset)) {
+      this.#compaction.unread(event, partition, next, offset, evidence)
       const message = `${event.node} read ${partition}@${offset} next after ${next - 1}: ${offset - next} skipped`
       this.positions.add(subject, message, event.time, evidence)
     }
   }
 
-  /** Control batches are no records, and those of a transaction may be aborted: a gap of nothing else is none. */
+  /** Control batches are no records, those of a transaction may be aborted, others compacted: a gap of nothing else is none. */
   #skipsRecords(partition: string, from: Offset, to: Offset): boolean {
+    const compacted = this.#compaction.of(partition)
     for (const log of this.#logs.logsOf(partition)) {
       if (log.logEnd < to) continue
       for (let at = indexOf(log.entries, from); at < log.entries.length; at++) {
         const entry = log.entries[at]
         if (entry === undefined || entry.baseOffset >= to) return false
+        if (compacted?.mayLackWithin(entry, from, to) === true) continue
         if (!entry.batch.isControl && !entry.batch.isTransactional && entry.lastOffset >= log.logStart) return true
       }
       return false

@@ -3,7 +3,7 @@
  *
  * An idempotent producer's records stand in the log at most once and, within one producer id, in the order in which they were sent. For
  * other producers the same is counted and reported as what idempotence would have prevented. Offsets of committed batches
- * follow on one another without a gap. What an election took out of the committed log is forgotten: it may be sent again.
+ * follow on one another without a gap, but for what compaction took away. What an election took out of the committed log is forgotten: it may be sent again.
  *
  * One duplicate Kafka does not exclude: snapshots of producer state hold the last batch of each producer (`ProducerStateEntry`), so a
  * leader that was restarted does not know the retry of an earlier one; it answers OUT_OF_ORDER_SEQUENCE_NUMBER, and the producer
@@ -12,6 +12,7 @@
 
 import type { TraceEvent } from '../kernel/events.js'
 import type { Offset } from '../kernel/units.js'
+import type { CompactionModel } from './compaction-model.js'
 import { Findings } from './findings.js'
 import type { Entry, ReplicaLog } from './log-model.js'
 
@@ -35,6 +36,11 @@ export class RecordOrder {
   readonly reordering = new Findings('no-reordering')
   readonly dense = new Findings('offsets-dense')
   readonly #partitions = new Map<string, PartitionOrder>()
+  readonly #compaction: CompactionModel
+
+  constructor(compaction: CompactionModel) {
+    this.#compaction = compaction
+  }
 
   forget(partition: string): void {
     this.#partitions.delete(partition)
@@ -46,7 +52,7 @@ export class RecordOrder {
     const state = this.#state(partition, entry)
     this.dense.checks++
     const expected = Math.max(state.nextOffset, log.logStart)
-    if (entry.baseOffset > expected) {
+    if (entry.baseOffset > expected && entry.baseOffset > this.#compaction.cleanedTo(partition)) {
       const message = `${partition}: no record at offsets ${expected} to ${entry.baseOffset - 1}`
       this.dense.add(`${partition}@${expected}`, message, event.time, [entry.seq, event.seq])
     }
@@ -54,8 +60,9 @@ export class RecordOrder {
     if (entry.batch.isControl) return
     const records = entry.batch.records()
     for (let i = 0; i < records.length; i++) {
-      const { offsetDelta, value } = records[i] as (typeof records)[number]
-      const id = value === null ? undefined : recordId(value, state)
+      const { offsetDelta, value, headers } = records[i] as (typeof records)[number]
+      const named = value ?? headers?.[0]?.value
+      const id = named == null ? undefined : recordId(named, state)
       if (id !== undefined) this.#record(log, id, entry, entry.baseOffset + offsetDelta, event)
     }
   }
@@ -67,8 +74,9 @@ export class RecordOrder {
     state.nextOffset = Math.min(state.nextOffset, end)
     for (const entry of entries) {
       if (entry.batch.isControl) continue
-      for (const { offsetDelta, value } of entry.batch.records()) {
-        const id = value === null ? undefined : recordId(value, state)
+      for (const { offsetDelta, value, headers } of entry.batch.records()) {
+        const named = value ?? headers?.[0]?.value
+        const id = named == null ? undefined : recordId(named, state)
         if (id === undefined || id.client.seen.get(id.number) !== entry.baseOffset + offsetDelta) continue
         id.client.seen.delete(id.number)
         // What came before it is not known any more: the next one begins the order anew.

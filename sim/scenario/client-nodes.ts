@@ -9,5 +9,5 @@ export function nodesOfClient(name: string, members: number): readonly NodeName[
 }
 
 export function nodesOfSpec(name: string, spec: ClientSpec): readonly NodeName[] {
-  return nodesOfClient(name, spec.kind === 'group' ? spec.members : 1)
+  return nodesOfClient(name, 'members' in spec ? spec.members : 1)
 }

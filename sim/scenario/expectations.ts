@@ -4,7 +4,7 @@
 
 import { nearest } from '../kernel/config-def.js'
 import type { TargetNames } from '../faults/target.js'
-import { ORACLE_NAMES } from '../oracle/oracles.js'
+import { JEPSEN_NAMES, ORACLE_NAMES } from '../oracle/oracle-names.js'
 import { MEASURES, parseMeasure } from './measures.js'
 import type { Comparison, EventualExpectation, Expectations, MeasureExpectation, MeasureValue } from './scenario.js'
 import type { ScenarioSurface } from './schema.js'
@@ -18,9 +18,9 @@ export function checkExpectations(
   names: TargetNames,
   problems: ScenarioProblem[],
 ): Expectations {
-  const { always, violated, eventually, end, sometimes } = surface.expect
-  checkOracles(always, ['expect', 'always'], problems)
-  checkOracles(violated, ['expect', 'violated'], problems)
+  const { eventually, end, sometimes } = surface.expect
+  const always = readOracles(surface.expect.always, ['expect', 'always'], problems)
+  const violated = readOracles(surface.expect.violated, ['expect', 'violated'], problems)
   for (const name of always) {
     if (violated.includes(name))
       problems.push({
@@ -80,15 +80,23 @@ function count(list: readonly string[], item: string): number {
   return found
 }
 
-function checkOracles(given: readonly string[], path: readonly PropertyKey[], problems: ScenarioProblem[]): void {
-  given.forEach((name, index) => {
-    if (ORACLE_NAMES.includes(name)) return
-    const near = nearest(name, ORACLE_NAMES)
+/** Our names of the oracles; they may be given by Jepsen's. */
+function readOracles(
+  given: readonly string[],
+  path: readonly PropertyKey[],
+  problems: ScenarioProblem[],
+): readonly string[] {
+  return given.map((name, index) => {
+    if (ORACLE_NAMES.includes(name)) return name
+    const same = Object.hasOwn(JEPSEN_NAMES, name) ? JEPSEN_NAMES[name] : undefined
+    if (same !== undefined) return same
+    const near = nearest(name, [...ORACLE_NAMES, ...Object.keys(JEPSEN_NAMES)])
     problems.push({
       path: [...path, index],
       message: `unknown oracle ${name}`,
       mend: near ? `did you mean ${near}?` : `known are ${ORACLE_NAMES.join(', ')}`,
     })
+    return name
   })
 }
 
@@ -135,6 +143,9 @@ function readMeasures(
   })
 }
 
+/** Partitions that come into being when somebody asks for a coordinator. */
+const KAFKAS_OWN = /^__(?:consumer_offsets|transaction_state)-\d+$/
+
 function checkMeasure(text: string, { surface, names }: Context): { message: string; mend?: string } | undefined {
   const name = parseMeasure(text)
   const measure = name && Object.hasOwn(MEASURES, name.measure) ? MEASURES[name.measure] : undefined
@@ -148,6 +159,7 @@ function checkMeasure(text: string, { surface, names }: Context): { message: str
   const clients = Object.entries(surface.clients)
   const candidates = {
     none: [''],
+    client: clients.map(([client]) => client),
     producer: clients.filter(([, client]) => 'produce' in client).map(([client]) => client),
     consumer: clients.filter(([, client]) => 'consume' in client).map(([client]) => client),
     group: clients.filter(([, client]) => 'group' in client).map(([client]) => client),
@@ -155,6 +167,7 @@ function checkMeasure(text: string, { surface, names }: Context): { message: str
     node: [...names.brokers, ...names.controllers, ...(names.zookeeper ?? []), ...names.clients],
   }[measure.subject]
   if (candidates.includes(name.subject)) return undefined
+  if (measure.subject === 'partition' && KAFKAS_OWN.test(name.subject)) return undefined
   if (measure.subject === 'none')
     return { message: `${name.measure} is about the whole run`, mend: `write ${name.measure}` }
   const near = nearest(name.subject, candidates)

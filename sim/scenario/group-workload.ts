@@ -7,19 +7,21 @@
  *     commit: none     never
  *
  * With `hands-off` the application gives the records to a worker of its own and polls on at once: what is committed then may never be
- * worked on. A worker's queue dies with the process. What cannot go on (a fenced member) is begun anew after a second, as a supervisor would.
+ * worked on. A worker's queue dies with the process. Told that it may not read a topic, it polls again a second later. What cannot go on (a fenced member) is begun anew after a second, as a supervisor would.
  */
 
 import type { ConsumedRecord } from '../client/completed-fetch.js'
 import { Consumer } from '../client/consumer.js'
 import { parseConsumerConfig } from '../client/consumer-config.js'
-import { idOf } from '../client/workload-record.js'
 import type { Env, Program } from '../kernel/env.js'
-import { partitionName, type NodeName } from '../kernel/names.js'
+import type { NodeName } from '../kernel/names.js'
 import { MICROS_PER_MS, type Millis } from '../kernel/units.js'
 import type { WireMode } from '../wire/frame.js'
+import { emitProcessed } from './processed.js'
 import type { GroupSpec } from './scenario.js'
 
+/** How long an application looks at what a poll threw, before it tries again: the same may be thrown at once. */
+export const ERROR_PAUSE_MS = 100
 /** How long a poll waits for records before it is done with none. */
 const POLL_TIMEOUT_MS = 1_000
 const RESTART_DELAY_MS = 1_000
@@ -70,11 +72,16 @@ export class GroupProgram implements Program {
     const consumer = this.#consumer
     consumer.poll(({ records, error }) => {
       if (this.#stopping) return
+      if (error?.error === 'TOPIC_AUTHORIZATION_FAILED') {
+        this.#env.after(ERROR_PAUSE_MS, () => this.#poll())
+        return
+      }
       if (error !== undefined && error.partition === '') {
         consumer.close(() => this.#env.after(RESTART_DELAY_MS, () => this.#restart()))
         return
       }
-      if (this.#spec.handsOff) this.#handOff(records)
+      if (error !== undefined && records.length === 0) this.#env.after(ERROR_PAUSE_MS, () => this.#poll())
+      else if (this.#spec.handsOff) this.#handOff(records)
       else this.#work(records)
     }, POLL_TIMEOUT_MS)
   }
@@ -91,7 +98,7 @@ export class GroupProgram implements Program {
 
   #worked(records: readonly ConsumedRecord[]): void {
     this.#isWorking = false
-    this.#emitProcessed(records)
+    emitProcessed(this.#env, records)
     if (this.#onIdle !== undefined) this.#onIdle()
     else this.#commit(records)
   }
@@ -101,7 +108,7 @@ export class GroupProgram implements Program {
     if (records.length > 0) {
       const nowMs = this.#env.clock.monotonicMs()
       this.#busyUntilMs = Math.max(nowMs, this.#busyUntilMs) + this.#workMs * records.length
-      this.#env.after(this.#busyUntilMs - nowMs, () => this.#emitProcessed(records))
+      this.#env.after(this.#busyUntilMs - nowMs, () => emitProcessed(this.#env, records))
     }
     this.#commit(records)
   }
@@ -111,20 +118,5 @@ export class GroupProgram implements Program {
     if (records.length > 0 && this.#spec.commit === 'async') this.#consumer.commitAsync()
     if (records.length > 0 && this.#spec.commit === 'sync') this.#consumer.commitSync(undefined, () => this.#poll())
     else this.#poll()
-  }
-
-  #emitProcessed(records: readonly ConsumedRecord[]): void {
-    for (let start = 0, end = 0; start < records.length; start = end) {
-      const first = records[start] as ConsumedRecord
-      const offsets: number[] = []
-      const ids: string[] = []
-      for (; end < records.length; end++) {
-        const record = records[end] as ConsumedRecord
-        if (record.topic !== first.topic || record.index !== first.index) break
-        offsets.push(record.offset)
-        ids.push(idOf(record.value))
-      }
-      this.#env.emit('consume.processed', { partition: partitionName(first.topic, first.index), offsets, ids })
-    }
   }
 }

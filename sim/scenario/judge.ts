@@ -28,6 +28,7 @@ const SHOWN = {
   produce: ['sent', 'acked', 'failed'],
   consume: ['read'],
   group: ['read', 'processed', 'rebalances'],
+  pipeline: ['read', 'processed', 'acked'],
 } as const
 
 export class Judge {

@@ -6,14 +6,14 @@
  */
 
 import type { ClusterView } from '../cluster/cluster-view.js'
-import type { EventType, TraceEvent } from '../kernel/events.js'
+import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
 import { nodeName } from '../kernel/names.js'
 import type { Trace } from '../kernel/trace.js'
 import { MICROS_PER_MS, type Micros } from '../kernel/units.js'
 import type { OracleReport } from '../oracle/oracle.js'
 import type { MeasureValue } from './scenario.js'
 
-type Subject = 'none' | 'producer' | 'consumer' | 'group' | 'partition' | 'node'
+type Subject = 'none' | 'client' | 'producer' | 'consumer' | 'group' | 'partition' | 'node'
 
 /** Every measure: what it is about and what it says. Client measures are written `p1.acked`, others `isr(orders-0)`. */
 export const MEASURES: Readonly<Record<string, { readonly subject: Subject; readonly doc: string }>> = {
@@ -29,11 +29,15 @@ export const MEASURES: Readonly<Record<string, { readonly subject: Subject; read
   resets: { subject: 'consumer', doc: 'positions reset by policy or truncation' },
   processed: { subject: 'group', doc: 'different records that the group is done with' },
   again: { subject: 'group', doc: 'records that the group worked on more than once' },
-  rebalances: { subject: 'group', doc: 'generations that the group completed' },
+  rebalances: {
+    subject: 'group',
+    doc: 'generations that the group completed (of a KIP-848 group: epochs in which it was stable)',
+  },
   members: { subject: 'group', doc: 'members of the group' },
   owners: { subject: 'group', doc: 'members that own a partition' },
   state: { subject: 'group', doc: 'state of the group, as Kafka names it' },
   'commit-failures': { subject: 'group', doc: 'commits that were refused' },
+  denied: { subject: 'client', doc: 'times that something was refused to the client for want of permission' },
   leader: { subject: 'partition', doc: 'the leader, or none' },
   'leader-epoch': { subject: 'partition', doc: 'the leader epoch' },
   isr: { subject: 'partition', doc: 'the in-sync replicas' },
@@ -45,6 +49,12 @@ export const MEASURES: Readonly<Record<string, { readonly subject: Subject; read
   'unclean-elections': { subject: 'partition', doc: 'leaders from outside ISR and ELR' },
   'without-leader': { subject: 'partition', doc: 'milliseconds without a leader that took up its role' },
   truncated: { subject: 'partition', doc: 'records truncated on any replica' },
+  compactions: { subject: 'partition', doc: 'times that a replica put compacted segments in the place of old ones' },
+  'segments-deleted': {
+    subject: 'partition',
+    doc: 'segments that replicas deleted by retention or below the log start',
+  },
+  'log-start': { subject: 'partition', doc: 'where the log of the leader begins' },
   up: { subject: 'node', doc: 'whether the process runs' },
   unfenced: { subject: 'node', doc: 'whether the controller lets the broker lead' },
   starts: { subject: 'node', doc: 'process starts, the first included' },
@@ -82,6 +92,9 @@ const WATCHED: readonly EventType[] = [
   'controller.partition',
   'controller.active',
   'log.truncate',
+  'log.cleaned',
+  'log.segment-deleted',
+  'log.start-offset',
   'node.start',
   'node.down',
   'fault.skipped',
@@ -92,6 +105,7 @@ const WATCHED: readonly EventType[] = [
   'group.state',
   'group.offset',
   'txn.ended',
+  'acl.denied',
 ]
 
 export class Measures {
@@ -107,6 +121,8 @@ export class Measures {
   /** Node → what it owns. */
   readonly #owned = new Map<string, readonly string[]>()
   readonly #groupStates = new Map<string, { state: string; members: number }>()
+  /** KIP-848 group → the last epoch in which it was stable. */
+  readonly #stableEpochs = new Map<string, number>()
   /** Client → group.id. */
   readonly #groupOf = new Map<string, string>()
   /** Group → partition → offset. */
@@ -194,14 +210,14 @@ export class Measures {
   #observe(event: TraceEvent): void {
     switch (event.type) {
       case 'produce.invoked':
-        this.#add('sent', event.node, 1)
+        this.#add('sent', this.#clientOf(event.node), 1)
         break
       case 'produce.acked':
-        this.#add('acked', event.node, 1)
+        this.#add('acked', this.#clientOf(event.node), 1)
         break
       case 'produce.failed':
-        this.#add('failed', event.node, 1)
-        if (!event.data.certain) this.#add('uncertain', event.node, 1)
+        this.#add('failed', this.#clientOf(event.node), 1)
+        if (!event.data.certain) this.#add('uncertain', this.#clientOf(event.node), 1)
         break
       case 'consume.polled':
         this.#add('read', this.#clientOf(event.node), event.data.offsets.length)
@@ -216,8 +232,21 @@ export class Measures {
       case 'log.truncate':
         this.#add('truncated', event.data.partition, event.data.from - event.data.to)
         break
+      case 'log.cleaned':
+        this.#add('compactions', event.data.partition, 1)
+        break
+      case 'log.segment-deleted':
+        this.#add('segments-deleted', event.data.partition, 1)
+        break
+      case 'log.start-offset':
+        if (this.#acting.get(event.data.partition) === event.node)
+          this.#counts.set(key('log-start', event.data.partition), event.data.to)
+        break
       case 'node.start':
         this.#add('starts', event.node, 1)
+        break
+      case 'acl.denied':
+        this.#add('denied', this.#clientOf(event.data.from), 1)
         break
       case 'fault.skipped':
         this.#add('skipped-steps', '', 1)
@@ -265,9 +294,7 @@ export class Measures {
         break
       case 'group.state':
         this.#groupStates.set(event.data.group, { state: event.data.to, members: event.data.members })
-        if (event.data.to === 'Stable' && event.data.from === 'CompletingRebalance') {
-          this.#add('rebalances', event.data.group, 1)
-        }
+        this.#observeGeneration(event.data)
         break
       case 'group.offset': {
         let offsets = this.#committed.get(event.data.group)
@@ -277,10 +304,10 @@ export class Measures {
       }
       case 'txn.ended': {
         const { outcome } = event.data
-        if (outcome === 'committed') this.#add('transactions', event.node, 1)
-        else if (outcome === 'aborted') this.#add('aborted', event.node, 1)
-        else if (outcome === 'PRODUCER_FENCED' || outcome === 'INVALID_PRODUCER_EPOCH')
-          this.#add('fenced', event.node, 1)
+        const client = this.#clientOf(event.node)
+        if (outcome === 'committed') this.#add('transactions', client, 1)
+        else if (outcome === 'aborted') this.#add('aborted', client, 1)
+        else if (outcome === 'PRODUCER_FENCED' || outcome === 'INVALID_PRODUCER_EPOCH') this.#add('fenced', client, 1)
         break
       }
       case 'node.down':
@@ -289,6 +316,16 @@ export class Measures {
       default:
         break
     }
+  }
+
+  /** A classic group completes a generation once; a KIP-848 group is stable in an epoch, and in some epochs never. */
+  #observeGeneration({ group, protocol, from, to, generation }: EventOf<'group.state'>['data']): void {
+    if (to !== 'Stable') return
+    const isCompleted =
+      protocol === 'classic' ? from === 'CompletingRebalance' : generation > (this.#stableEpochs.get(group) ?? 0)
+    if (!isCompleted) return
+    if (protocol === 'consumer') this.#stableEpochs.set(group, generation)
+    this.#add('rebalances', group, 1)
   }
 
   #highWatermark(role: string, partition: string, to: number): void {

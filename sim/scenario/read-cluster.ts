@@ -2,14 +2,17 @@
  * The cluster and the clients of a scenario, checked: topologies that cannot be, and settings that Kafka does not know.
  */
 
+import { parseAcl } from '../cluster/acl-text.js'
 import type { ClusterSpec, EnsembleSpec, TopicSpec } from '../cluster/cluster-spec.js'
 import { checkEnsembleConfig, checkServerConfig, checkTopicConfig } from '../cluster/cluster-config.js'
 import { CONSUMER_CONFIG, parseConsumerConfig } from '../client/consumer-config.js'
 import { PRODUCER_CONFIG, parseProducerConfig } from '../client/producer-config.js'
+import { ACL_OPERATIONS } from '../faults/acl-operations.js'
 import { nearest } from '../kernel/config-def.js'
 import { UsageError, type Problem } from '../kernel/errors.js'
-import type { ClientSpec } from './scenario.js'
-import { CONSUMER_KEYS, GROUP_KEYS, PRODUCER_KEYS, type ScenarioSurface } from './schema.js'
+import { STANDARD_AUTHORIZER } from '../kraft/metadata/authorizer-config.js'
+import type { ClientSpec, PipelineSpec } from './scenario.js'
+import { CONSUMER_KEYS, GROUP_KEYS, PIPELINE_KEYS, PRODUCER_KEYS, type ScenarioSurface } from './schema.js'
 import type { ScenarioProblem } from './strict.js'
 
 type Clients = ScenarioSurface['clients']
@@ -75,6 +78,7 @@ export function readCluster(surface: ScenarioSurface, problems: ScenarioProblem[
   if (from !== undefined && to !== undefined && from > to) {
     problems.push({ path: ['cluster', 'network', 'latency'], message: 'the range ends before it begins' })
   }
+  readAcls(surface, problems)
   return {
     mode: cluster.mode,
     brokers: cluster.brokers,
@@ -89,7 +93,30 @@ export function readCluster(surface: ScenarioSurface, problems: ScenarioProblem[
       ...(from !== undefined && to !== undefined && { latency: { from, to } }),
       ...(cluster.network.bandwidth !== undefined && { bandwidth: cluster.network.bandwidth }),
     },
+    ...(cluster.acls.length > 0 && { acls: cluster.acls }),
   }
+}
+
+function readAcls({ cluster, steps }: ScenarioSurface, problems: ScenarioProblem[]): void {
+  cluster.acls.forEach((text, index) => {
+    const parsed = parseAcl(text)
+    if ('bindings' in parsed) return
+    const { wrong, mend } = parsed
+    problems.push({ path: ['cluster', 'acls', index], message: wrong, ...(mend !== undefined && { mend }) })
+  })
+  if ((cluster.config['authorizer.class.name'] ?? '') !== '') return
+  const mend =
+    cluster.mode === 'zookeeper'
+      ? 'set cluster.mode: kraft; there is none in ZooKeeper mode'
+      : `add authorizer.class.name: ${STANDARD_AUTHORIZER} to cluster.config`
+  if (cluster.acls.length > 0) {
+    problems.push({ path: ['cluster', 'acls'], message: 'ACLs need an authorizer', mend, atKey: true })
+  }
+  steps.forEach((step, index) => {
+    const kind = Object.keys(ACL_OPERATIONS).find((name) => name in step)
+    if (kind === undefined) return
+    problems.push({ path: ['steps', index, kind], message: 'ACLs need an authorizer', mend, atKey: true })
+  })
 }
 
 function readTopic(
@@ -161,25 +188,101 @@ export function readClients(surface: ScenarioSurface, problems: ScenarioProblem[
         atKey: true,
       })
     }
-    clients[name] = isProducer(client)
-      ? readProducer(client, path, surface, problems)
-      : isGroup(client)
-        ? readGroup(client, path, surface, problems)
-        : readConsumer(client, path, surface, problems)
+    clients[name] = isPipeline(client)
+      ? readPipeline(client, path, surface, problems)
+      : isProducer(client)
+        ? readProducer(client, path, surface, problems)
+        : isGroup(client)
+          ? readGroup(client, path, surface, problems)
+          : readConsumer(client, path, surface, problems)
   }
   return clients
 }
 
-type ProducerSurface = Extract<Clients[string], { produce: string }>
-type GroupSurface = Extract<Clients[string], { group: string }>
-type ConsumerSurface = Exclude<Clients[string], ProducerSurface | GroupSurface>
+type PipelineSurface = Extract<Clients[string], { group: string; produce: string }>
+type ProducerSurface = Exclude<Extract<Clients[string], { produce: string }>, PipelineSurface>
+type GroupSurface = Exclude<Extract<Clients[string], { group: string }>, PipelineSurface>
+type ConsumerSurface = Exclude<Clients[string], PipelineSurface | ProducerSurface | GroupSurface>
 
-function isProducer(client: Clients[string]): client is ProducerSurface {
+function isPipeline(client: Clients[string]): client is PipelineSurface {
+  return 'produce' in client && 'group' in client && 'consume' in client
+}
+
+function isProducer(client: Exclude<Clients[string], PipelineSurface>): client is ProducerSurface {
   return 'produce' in client
 }
 
-function isGroup(client: Exclude<Clients[string], ProducerSurface>): client is GroupSurface {
+function isGroup(client: ConsumerSurface | GroupSurface): client is GroupSurface {
   return 'group' in client
+}
+
+function readPipeline(
+  client: PipelineSurface,
+  path: readonly string[],
+  surface: ScenarioSurface,
+  problems: ScenarioProblem[],
+): PipelineSpec {
+  const topics = [client.consume].flat()
+  for (const topic of topics) checkTopic(topic, [...path, 'consume'], surface, problems)
+  checkTopic(client.produce, [...path, 'produce'], surface, problems)
+  if (topics.includes(client.produce)) {
+    problems.push({ path: [...path, 'produce'], message: `${client.produce} would feed itself` })
+  }
+  const given = settings(client, PIPELINE_KEYS, { ...CONSUMER_CONFIG, ...PRODUCER_CONFIG }, path, problems)
+  for (const name of ['group.id', 'group.instance.id', 'enable.auto.commit', 'transactional.id']) {
+    if (name in given) problems.push({ path: [...path, name], message: `${name} comes from ${PIPELINE_WORDS[name]}` })
+  }
+  const { consumer, producer } = splitPipelineConfig(given)
+  const isExact = client['processing.guarantee'] === 'exactly_once_v2'
+  const consumerConfig = { ...(isExact && { 'isolation.level': 'read_committed' }), ...consumer }
+  const parsed = [
+    ...problemsIn(() => parseConsumerConfig({ ...consumerConfig, 'group.id': client.group })),
+    ...problemsIn(() => parseProducerConfig({ ...producer, ...(isExact && { 'transactional.id': 'any' }) })),
+  ]
+  addAt(path, parsed, problems, given)
+  return {
+    kind: 'pipeline',
+    group: client.group,
+    topics,
+    to: client.produce,
+    guarantee: client['processing.guarantee'],
+    members: client.members,
+    isStatic: client.static,
+    work: client.work,
+    bytes: client.bytes,
+    start: client.start,
+    ...principalKey(client),
+    config: consumerConfig,
+    producerConfig: producer,
+  }
+}
+
+/** Settings of both clients: `consumer.…` and `producer.…` for one of them, a bare name for whoever knows it. */
+function splitPipelineConfig(given: Readonly<Record<string, string | number | boolean>>): {
+  consumer: Record<string, string | number | boolean>
+  producer: Record<string, string | number | boolean>
+} {
+  const consumer: Record<string, string | number | boolean> = {}
+  const producer: Record<string, string | number | boolean> = {}
+  for (const [name, value] of Object.entries(given)) {
+    const isProducers = Object.hasOwn(PRODUCER_CONFIG, name)
+    if (name.startsWith('consumer.')) consumer[name.slice('consumer.'.length)] = value
+    else if (name.startsWith('producer.')) producer[name.slice('producer.'.length)] = value
+    else if (isProducers && !Object.hasOwn(CONSUMER_CONFIG, name)) producer[name] = value
+    else {
+      consumer[name] = value
+      if (isProducers) producer[name] = value
+    }
+  }
+  return { consumer, producer }
+}
+
+/** Settings that a pipeline has words of its own for. */
+const PIPELINE_WORDS: Readonly<Record<string, string>> = {
+  'group.id': 'group: NAME',
+  'group.instance.id': 'static: true',
+  'enable.auto.commit': 'processing.guarantee',
+  'transactional.id': "the member's name",
 }
 
 function readGroup(
@@ -215,6 +318,7 @@ function readGroup(
     handsOff: client['hands-off'],
     start: client.start,
     config: given,
+    ...principalKey(client),
   }
 }
 
@@ -263,6 +367,15 @@ function readProducer(
       mend: 'give count, or every above 0',
     })
   }
+  const tombstoneEvery = client['tombstone-every']
+  if (tombstoneEvery !== undefined && client.keys === 0) {
+    problems.push({
+      path: [...path, 'tombstone-every'],
+      message: 'a record without key and value says nothing',
+      mend: 'give keys as well, such as keys: 10',
+      atKey: true,
+    })
+  }
   return {
     kind: 'produce',
     topic: client.produce,
@@ -271,7 +384,9 @@ function readProducer(
     bytes: client.bytes,
     start: client.start,
     config,
+    ...principalKey(client),
     ...(client.count !== undefined && { count: client.count }),
+    ...(tombstoneEvery !== undefined && { tombstoneEvery }),
     ...(client.partition !== undefined && { partition: client.partition }),
     ...(transaction !== undefined && {
       transaction: {
@@ -304,8 +419,13 @@ function readConsumer(
     pause: client.pause,
     start: client.start,
     config,
+    ...principalKey(client),
     ...(client.partitions !== undefined && { partitions: client.partitions }),
   }
+}
+
+function principalKey({ principal }: { readonly principal?: string | undefined }): { readonly principal?: string } {
+  return principal === undefined ? {} : { principal }
 }
 
 /** The Kafka settings among a client's keys. */

@@ -5,6 +5,7 @@
  * the trace as it comes, so nothing need be kept; `trace: true` keeps every event. Neither changes the run or its hash.
  */
 
+import { principalOf } from '../cluster/acl-text.js'
 import { Cluster } from '../cluster/cluster.js'
 import { Injector } from '../faults/injector.js'
 import type { TargetNames } from '../faults/target.js'
@@ -73,10 +74,8 @@ export class Run {
       controllers: this.cluster.controllers,
       zookeeper: this.cluster.zookeeper,
       clients: members.flatMap(([, nodes]) => nodes),
-      groups: [
-        ...new Set(Object.values(scenario.clients).flatMap((spec) => (spec.kind === 'group' ? [spec.group] : []))),
-      ],
-      members: new Map(members.filter(([name]) => scenario.clients[name]?.kind === 'group')),
+      groups: [...new Set(Object.values(scenario.clients).flatMap((spec) => ('group' in spec ? [spec.group] : [])))],
+      members: new Map(members.filter(([name]) => 'group' in (scenario.clients[name] ?? {}))),
       partitions: this.#judge.partitions,
     }
     this.#injector = new Injector(this.cluster, scenario.steps, this.names)
@@ -87,7 +86,7 @@ export class Run {
     const { engine, cluster, scenario } = this
     engine.trace.emit('scenario', 'run.start', { scenario: scenario.name, seed: String(this.#options.seed) })
     cluster.startAll()
-    cluster.admin.createTopics(scenario.cluster.topics, scenario.cluster.brokers)
+    cluster.admin.prepare(scenario.cluster)
     while (!this.#isReady()) {
       if (engine.now >= READY_LIMIT) {
         this.#notReady = cluster.admin.trouble ?? 'its topics were not led by a full ISR after 120 s'
@@ -154,11 +153,11 @@ export class Run {
   #startClients(): void {
     for (const [name, spec] of Object.entries(this.scenario.clients)) {
       const partitions = this.#judge.partitions.filter(
-        (partition) => spec.kind !== 'group' && parsePartition(partition)?.topic === spec.topic,
+        (partition) => 'topic' in spec && parsePartition(partition)?.topic === spec.topic,
       ).length
       for (const node of nodesOfSpec(name, spec)) {
         const boot = bootWorkload(node, spec, this.cluster.brokers.slice(), partitions, this.scenario.run.wire)
-        this.cluster.addClient(node, boot)
+        this.cluster.addClient(node, boot, spec.principal === undefined ? undefined : principalOf(spec.principal))
         this.engine.schedule(this.readyAt + spec.start, (client: string) => this.cluster.start(client), node)
       }
     }

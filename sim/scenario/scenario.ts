@@ -22,11 +22,13 @@ export interface Scenario {
   readonly run: RunSpec
 }
 
-export type ClientSpec = ProducerSpec | ConsumerSpec | GroupSpec
+export type ClientSpec = ProducerSpec | ConsumerSpec | GroupSpec | PipelineSpec
 
 interface ClientBase {
   /** When the client starts. */
   readonly start: Micros
+  /** Who the client is to the cluster: `alice` for `User:alice`; ANONYMOUS when missing. */
+  readonly principal?: string
   /** Client settings under Kafka's names (`linger.ms`, `enable.idempotence`, …). */
   readonly config: RawConfig
 }
@@ -41,6 +43,8 @@ export interface ProducerSpec extends ClientBase {
   readonly every: Micros
   /** Distinct keys, used in turn; 0 for records without a key. */
   readonly keys: number
+  /** Every so manieth record has no value: on a compacted topic it deletes its key. */
+  readonly tombstoneEvery?: number
   /** Size of each value. */
   readonly bytes: number
   /** Records go in transactions; `transactional.id` is the client's name unless it is set. */
@@ -65,9 +69,8 @@ export interface ConsumerSpec extends ClientBase {
   readonly pause: Micros
 }
 
-/** Consumers that share topics as a group. Each member is a node: `g1` when there is one, else `g1-1`, `g1-2`, …. */
-export interface GroupSpec extends ClientBase {
-  readonly kind: 'group'
+/** What clients that share topics as a group have in common. Each member is a node: `g1` when there is one, else `g1-1`, `g1-2`, …. */
+interface MembersSpec extends ClientBase {
   /** group.id. */
   readonly group: string
   readonly topics: readonly string[]
@@ -76,6 +79,11 @@ export interface GroupSpec extends ClientBase {
   readonly isStatic: boolean
   /** Time the application takes for each record. */
   readonly work: Micros
+}
+
+/** Consumers of a group. */
+export interface GroupSpec extends MembersSpec {
+  readonly kind: 'group'
   /**
    * How offsets are committed: by the consumer as time goes (`auto`), after the work on each poll's records (`sync`, `async`), or never.
    * `auto` with `handsOff` commits what was handed to another thread that may not be done.
@@ -84,6 +92,25 @@ export interface GroupSpec extends ClientBase {
   /** The application hands records to a worker and polls on, as if they were done. */
   readonly handsOff: boolean
 }
+
+/** Members of a group that make one record out of each that they read. `config` is the consumers'. */
+export interface PipelineSpec extends MembersSpec {
+  readonly kind: 'pipeline'
+  /** The topic that they write to. */
+  readonly to: string
+  /**
+   * `exactly_once_v2`: what a poll gave is one transaction with its offsets (KIP-447). `at_least_once`: offsets are committed after what was
+   * made of their records is acknowledged.
+   */
+  readonly guarantee: ProcessingGuarantee
+  /** Size of each value that is written. */
+  readonly bytes: number
+  /** Settings of the members' producers. */
+  readonly producerConfig: RawConfig
+}
+
+/** As Kafka Streams names them. */
+export type ProcessingGuarantee = 'exactly_once_v2' | 'at_least_once'
 
 /** One fault or operation. `argument` has the shape that its kind declares. */
 export interface Step {

@@ -39,7 +39,10 @@ const cluster = strict({
     latency: z.union([duration, z.array(duration).length(2)]).optional(),
     bandwidth: size.optional(),
   }).default({}),
+  acls: z.array(z.string()).default([]),
 })
+
+const principal = z.string().min(1).optional()
 
 const producer = z.looseObject({
   produce: z.string(),
@@ -47,6 +50,7 @@ const producer = z.looseObject({
   count: count.optional(),
   every: duration.default(10_000),
   keys: z.number().int().min(0).default(0),
+  'tombstone-every': count.optional(),
   bytes: size.default(100),
   transaction: strict({
     records: count.default(10),
@@ -54,6 +58,7 @@ const producer = z.looseObject({
     pause: duration.default(0),
   }).optional(),
   start: duration.default(0),
+  principal,
 })
 
 const consumer = z.looseObject({
@@ -61,6 +66,7 @@ const consumer = z.looseObject({
   partitions: z.array(z.number().int().min(0)).min(1).optional(),
   pause: duration.default(0),
   start: duration.default(0),
+  principal,
 })
 
 const group = z.looseObject({
@@ -72,15 +78,53 @@ const group = z.looseObject({
   commit: z.enum(['auto', 'sync', 'async', 'none']).default('auto'),
   'hands-off': z.boolean().default(false),
   start: duration.default(0),
+  principal,
+})
+
+const pipeline = z.looseObject({
+  consume: z.union([z.string(), z.array(z.string()).min(1)]),
+  group: z.string().min(1),
+  produce: z.string(),
+  'processing.guarantee': z.enum(['exactly_once_v2', 'at_least_once']).default('exactly_once_v2'),
+  members: count.max(1_000).default(1),
+  static: z.boolean().default(false),
+  work: duration.default(0),
+  bytes: size.default(100),
+  start: duration.default(0),
+  principal,
 })
 
 /** Keys of a client that are not Kafka settings. */
-export const PRODUCER_KEYS = ['produce', 'partition', 'count', 'every', 'keys', 'bytes', 'transaction', 'start']
-export const CONSUMER_KEYS = ['consume', 'partitions', 'pause', 'start']
-export const GROUP_KEYS = ['consume', 'group', 'members', 'static', 'work', 'commit', 'hands-off', 'start']
+export const PRODUCER_KEYS = [
+  'produce',
+  'partition',
+  'count',
+  'every',
+  'keys',
+  'tombstone-every',
+  'bytes',
+  'transaction',
+  'start',
+  'principal',
+]
+export const CONSUMER_KEYS = ['consume', 'partitions', 'pause', 'start', 'principal']
+export const GROUP_KEYS = ['consume', 'group', 'members', 'static', 'work', 'commit', 'hands-off', 'start', 'principal']
+export const PIPELINE_KEYS = [
+  'consume',
+  'group',
+  'produce',
+  'processing.guarantee',
+  'members',
+  'static',
+  'work',
+  'bytes',
+  'start',
+  'principal',
+]
 
-const client = z.union([producer, group, consumer], {
-  error: 'expected a client: { produce: TOPIC, … }, { consume: TOPIC, … } or { consume: TOPIC, group: GROUP, … }',
+const client = z.union([pipeline, producer, group, consumer], {
+  error:
+    'expected a client: { produce: TOPIC, … }, { consume: TOPIC, … }, { consume: TOPIC, group: GROUP, … } or { consume: TOPIC, group: GROUP, produce: TOPIC, … }',
 })
 
 /** Keys of a step that say when; the one that remains is its kind. */

@@ -8,7 +8,7 @@
 
 import { Producer } from '../client/producer.js'
 import { parseProducerConfig, type ProducerConfig } from '../client/producer-config.js'
-import { encode } from '../client/workload-record.js'
+import { keysOf, producerRecord } from './producer-record.js'
 import type { Env, Program } from '../kernel/env.js'
 import type { NodeName } from '../kernel/names.js'
 import { MICROS_PER_MS, type Millis } from '../kernel/units.js'
@@ -50,7 +50,7 @@ export class TransactionProgram implements Program {
     this.#bootstrap = bootstrap
     this.#wire = wire
     this.#memory = memory
-    this.#keys = Array.from({ length: spec.keys }, (_, at) => encode(`k${at}`))
+    this.#keys = keysOf(spec)
     this.#producer = this.#open()
   }
 
@@ -101,18 +101,8 @@ export class TransactionProgram implements Program {
       this.#env.after(Math.max(this.#transaction.pause / MICROS_PER_MS, 0), () => this.#end(producer))
       return
     }
-    const id = `${this.#name}/${this.#memory.next}`
-    const { topic, partition, keys, bytes, every } = this.#spec
-    producer.send(
-      {
-        topic,
-        id,
-        value: encode(id, bytes),
-        ...(keys > 0 && { key: this.#keys[this.#memory.next % keys] as Uint8Array }),
-        ...(partition !== undefined && { partition }),
-      },
-      ignore,
-    )
+    const { every } = this.#spec
+    producer.send(producerRecord(this.#name, this.#spec, this.#keys, this.#memory.next), ignore)
     this.#memory.next++
     if (every === 0) this.#sendOne(producer, left - 1)
     else this.#env.after(every / MICROS_PER_MS, () => this.#sendOne(producer, left - 1))

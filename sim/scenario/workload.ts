@@ -2,20 +2,21 @@
  * The applications of a scenario: programs that produce and consume, each on a node of its own.
  *
  * A producer hands over one record every `every`, whatever became of the ones before. A consumer polls without end and takes `pause` for
- * what a poll returned. What an application must remember over a crash of its own process (the number of the next
+ * what a poll returned; told that it may not read a topic, it tries again a second later. What an application must remember over a crash of its own process (the number of the next
  * record) is kept outside it, as a database would.
  */
 
 import { Consumer } from '../client/consumer.js'
 import { parseConsumerConfig } from '../client/consumer-config.js'
-import { Producer, type ProducerRecord } from '../client/producer.js'
+import { Producer } from '../client/producer.js'
 import { parseProducerConfig } from '../client/producer-config.js'
-import { encode } from '../client/workload-record.js'
 import type { Boot, Env, Program } from '../kernel/env.js'
 import type { NodeName } from '../kernel/names.js'
 import { MICROS_PER_MS } from '../kernel/units.js'
 import type { WireMode } from '../wire/frame.js'
-import { GroupProgram } from './group-workload.js'
+import { keysOf, producerRecord } from './producer-record.js'
+import { ERROR_PAUSE_MS, GroupProgram } from './group-workload.js'
+import { PipelineProgram } from './pipeline-workload.js'
 import { TransactionProgram } from './transaction-workload.js'
 import type { ClientSpec, ConsumerSpec, ProducerSpec } from './scenario.js'
 
@@ -38,6 +39,7 @@ export function bootWorkload(
     return (env) => new TransactionProgram(env, name, spec, transaction, bootstrap, wire, memory)
   }
   if (spec.kind === 'produce') return (env) => new ProducerProgram(env, name, spec, bootstrap, wire, memory)
+  if (spec.kind === 'pipeline') return (env) => new PipelineProgram(env, name, spec, bootstrap, wire, memory)
   if (spec.kind === 'group') return (env) => new GroupProgram(env, name, spec, bootstrap, wire)
   return (env) => new ConsumerProgram(env, spec, bootstrap, partitions, wire)
 }
@@ -64,7 +66,7 @@ class ProducerProgram implements Program {
     this.#spec = spec
     this.#memory = memory
     this.#producer = new Producer(env, parseProducerConfig(spec.config), bootstrap, { wire })
-    this.#keys = Array.from({ length: spec.keys }, (_, i) => encode(`k${i}`))
+    this.#keys = keysOf(spec)
     this.#tick()
   }
 
@@ -85,16 +87,7 @@ class ProducerProgram implements Program {
   }
 
   #send(number: number): void {
-    const id = `${this.#name}/${number}`
-    const { topic, partition, keys, bytes } = this.#spec
-    const record: ProducerRecord = {
-      topic,
-      id,
-      value: encode(id, bytes),
-      ...(keys > 0 && { key: this.#keys[number % keys] as Uint8Array }),
-      ...(partition !== undefined && { partition }),
-    }
-    this.#producer.send(record, ignore)
+    this.#producer.send(producerRecord(this.#name, this.#spec, this.#keys, number), ignore)
   }
 }
 
@@ -126,9 +119,10 @@ class ConsumerProgram implements Program {
 
   #poll(): void {
     if (this.#stopping) return
-    this.#consumer.poll(() => {
-      if (this.#spec.pause === 0) this.#poll()
-      else this.#env.after(this.#spec.pause / MICROS_PER_MS, () => this.#poll())
+    this.#consumer.poll(({ error }) => {
+      const pauseMs = Math.max(this.#spec.pause / MICROS_PER_MS, error === undefined ? 0 : ERROR_PAUSE_MS)
+      if (pauseMs === 0) this.#poll()
+      else this.#env.after(pauseMs, () => this.#poll())
     }, POLL_TIMEOUT_MS)
   }
 }

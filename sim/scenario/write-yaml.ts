@@ -11,7 +11,9 @@ import type {
   ClientSpec,
   Comparison,
   EventualExpectation,
+  GroupSpec,
   MeasureExpectation,
+  PipelineSpec,
   Scenario,
   Step,
   TransactionSpec,
@@ -70,6 +72,7 @@ function plainCluster(cluster: ClusterSpec): Plain {
       ...(latency && { latency }),
       ...(network.bandwidth !== undefined && { bandwidth: network.bandwidth }),
     }),
+    ...(cluster.acls !== undefined && { acls: cluster.acls }),
   }
 }
 
@@ -83,14 +86,25 @@ function plainTopic(topic: TopicSpec): Plain {
 }
 
 function plainClient(client: ClientSpec): Plain {
-  const start = client.start > 0 ? { start: formatDuration(client.start) } : {}
+  const start = {
+    ...(client.start > 0 && { start: formatDuration(client.start) }),
+    ...(client.principal !== undefined && { principal: client.principal }),
+  }
+  if (client.kind === 'pipeline') {
+    const producer = Object.entries(client.producerConfig).map(([name, value]) => [`producer.${name}`, value])
+    const consumer = Object.entries(client.config).map(([name, value]) => [`consumer.${name}`, value])
+    return {
+      ...plainMembers(client),
+      produce: client.to,
+      'processing.guarantee': client.guarantee,
+      bytes: client.bytes,
+      ...start,
+      ...Object.fromEntries([...consumer, ...producer]),
+    }
+  }
   if (client.kind === 'group') {
     return {
-      consume: client.topics.length === 1 ? client.topics[0] : client.topics,
-      group: client.group,
-      ...(client.members > 1 && { members: client.members }),
-      ...(client.isStatic && { static: true }),
-      ...(client.work > 0 && { work: formatDuration(client.work) }),
+      ...plainMembers(client),
       ...(client.commit !== 'auto' && { commit: client.commit }),
       ...(client.handsOff && { 'hands-off': true }),
       ...start,
@@ -112,10 +126,21 @@ function plainClient(client: ClientSpec): Plain {
     ...(client.count !== undefined && { count: client.count }),
     every: formatDuration(client.every),
     ...(client.keys > 0 && { keys: client.keys }),
+    ...(client.tombstoneEvery !== undefined && { 'tombstone-every': client.tombstoneEvery }),
     bytes: client.bytes,
     ...(client.transaction !== undefined && { transaction: plainTransaction(client.transaction) }),
     ...start,
     ...client.config,
+  }
+}
+
+function plainMembers({ topics, group, members, isStatic, work }: GroupSpec | PipelineSpec): Plain {
+  return {
+    consume: topics.length === 1 ? topics[0] : topics,
+    group,
+    ...(members > 1 && { members }),
+    ...(isStatic && { static: true }),
+    ...(work > 0 && { work: formatDuration(work) }),
   }
 }
 

@@ -4,7 +4,7 @@
  * Swarm testing (Groce et al., 2012): each scenario draws first which kinds of faults it may use at all, then uses those, so that rare
  * combinations come up that an even mix would drown. The `safe` profile stays within what Kafka promises to survive: replication
  * factor 3, acks=all, min.insync.replicas 2, no unclean election, and at most one broker whose disk may lose what it accepted. There any
- * violation is a defect of the code. Every scenario ends with a calm long enough to judge recovery.
+ * violation is a defect of the code. Some topics are compacted, or kept for seconds only. Every scenario ends with a calm long enough to judge recovery.
  */
 
 import { assert } from '../kernel/errors.js'
@@ -52,6 +52,8 @@ interface Profile {
   clients(random: Random): Plain
   readonly faults: readonly FaultOf[]
   readonly mode?: 'zookeeper'
+  /** Topics besides orders. */
+  readonly topics: readonly string[]
 }
 
 function swarm(name: string, random: Random, profile: Profile): Scenario {
@@ -79,16 +81,26 @@ function swarm(name: string, random: Random, profile: Profile): Scenario {
   const kinds = faults.filter(() => random.chance(0.45))
   const chosen = kinds.length > 0 ? kinds : [random.pick(faults)]
   const steps = Array.from({ length: random.between(1, 10) }, () => stepOf(random.pick(chosen), draw))
+  const cleaning = cleaningOf(random.fork('cleaning'))
   const surface = {
     version: 1,
     name,
     cluster: {
       brokers: brokers.length,
       ...(isZooKeeper ? { mode: 'zookeeper', zookeeper: controllers.length } : { controllers: controllers.length }),
-      config: { ...serverConfig(random, isZooKeeper), ...profile.config(random) },
-      topics: { orders: { partitions: partitionCount, 'replication-factor': 3 } },
+      config: { ...serverConfig(random, isZooKeeper), ...profile.config(random), ...cleaning.server },
+      topics: Object.fromEntries(
+        ['orders', ...profile.topics].map((topic) => [
+          topic,
+          {
+            partitions: partitionCount,
+            'replication-factor': 3,
+            ...(topic === 'orders' && { config: cleaning.topic }),
+          },
+        ]),
+      ),
     },
-    clients: { ...clients(random), ...profile.clients(random) },
+    clients: cleaning.clients({ ...clients(random), ...profile.clients(random) }),
     steps,
     run: {
       until: formatDuration(STORM + LONGEST_FAULT + CALM),
@@ -99,6 +111,51 @@ function swarm(name: string, random: Random, profile: Profile): Scenario {
   const read = readScenario(surface)
   assert('scenario' in read, 'swarm: invalid scenario', { surface, problems: 'problems' in read ? read.problems : [] })
   return read.scenario
+}
+
+interface CleaningDraw {
+  readonly server: Plain
+  readonly topic: Plain
+  /** The same clients, writing what the topic takes. */
+  clients(all: Plain): Plain
+}
+
+const CLEANERS: Plain = { 'log.retention.check.interval.ms': 2_000, 'log.initial.task.delay.ms': 1_000 }
+
+/** How the log is cleaned: not within a run, as Kafka does by default, or by short retention, compaction, or both. */
+function cleaningOf(random: Random): CleaningDraw {
+  const policy = random.weighted<string | undefined>([
+    [6, undefined],
+    [1, 'delete'],
+    [3, 'compact'],
+    [1, 'compact,delete'],
+  ])
+  if (policy === undefined) return { server: {}, topic: {}, clients: (all) => all }
+  const isCompacted = policy !== 'delete'
+  const topic = {
+    'cleanup.policy': policy,
+    'segment.ms': random.pick([500, 2_000, 10_000]),
+    'file.delete.delay.ms': random.pick([0, 1_000, 60_000]),
+    ...(policy !== 'compact' && { 'retention.ms': random.pick([10_000, 30_000]) }),
+    ...(isCompacted && {
+      'min.cleanable.dirty.ratio': random.pick([0.01, 0.2, 0.5]),
+      'delete.retention.ms': random.pick([0, 1_000, 15_000]),
+      ...(random.chance(0.3) && { 'min.compaction.lag.ms': random.pick([500, 5_000]) }),
+      ...(random.chance(0.3) && { 'max.compaction.lag.ms': random.pick([6_000, 20_000]) }),
+    }),
+  }
+  const keyed = (client: unknown): unknown => {
+    // What a pipeline writes has the keys of what it reads.
+    if (!isCompacted || !Object.hasOwn(client as Plain, 'produce') || Object.hasOwn(client as Plain, 'group'))
+      return client
+    const tombstones = random.chance(0.6) ? { 'tombstone-every': random.between(2, 12) } : {}
+    return { ...(client as Plain), keys: random.between(1, 20), ...tombstones }
+  }
+  return {
+    server: { ...CLEANERS, 'log.cleaner.backoff.ms': random.pick([200, 2_000]) },
+    topic,
+    clients: (all) => Object.fromEntries(Object.entries(all).map(([name, client]) => [name, keyed(client)])),
+  }
 }
 
 function serverConfig(random: Random, isZooKeeper: boolean): Plain {
@@ -243,10 +300,11 @@ const FAULTS: readonly FaultOf[] = [
   }),
 ]
 
-const PLAIN: Profile = { config: () => ({}), clients: () => ({}), faults: [] }
+const PLAIN: Profile = { config: () => ({}), clients: () => ({}), faults: [], topics: [] }
 
 const ZOOKEEPER: Profile = {
   mode: 'zookeeper',
+  topics: [],
   config: (random) => (random.chance(0.2) ? { 'inter.broker.protocol.version': '2.6' } : {}),
   clients: () => ({}),
   faults: [
@@ -280,6 +338,7 @@ const GROUPS: Profile = {
   config: (random) => ({
     'offsets.topic.num.partitions': random.pick([1, 2, 5]),
     'group.initial.rebalance.delay.ms': random.pick([0, 500, 3_000]),
+    ...consumerProtocolConfig(random),
     'transaction.state.log.num.partitions': random.pick([1, 3]),
   }),
   clients: (random) => {
@@ -297,25 +356,24 @@ const GROUPS: Profile = {
       }
       all['r9'] = { consume: 'orders', 'isolation.level': 'read_committed', 'auto.offset.reset': 'earliest' }
     }
-    for (let i = 1; i <= random.between(1, 2); i++) {
-      const commit = random.pick(['auto', 'sync', 'async'])
-      all[`g${i}`] = {
+    for (let i = 1; i <= random.between(1, 2); i++) all[`g${i}`] = group(random, `shop-${i}`)
+    if (random.chance(0.4)) {
+      all['t1'] = {
         consume: 'orders',
-        group: `shop-${i}`,
-        members: random.between(2, MEMBERS_MAX),
-        commit,
+        group: 'copy',
+        produce: 'copies',
+        members: random.between(1, 2),
         'auto.offset.reset': 'earliest',
-        'session.timeout.ms': random.pick([6_000, 10_000]),
-        'heartbeat.interval.ms': random.pick([500, 2_000]),
-        'max.poll.interval.ms': random.pick([10_000, 30_000]),
-        ...(random.chance(0.5) && { 'auto.commit.interval.ms': random.pick([100, 1_000]) }),
-        ...(random.chance(0.3) && { static: true }),
-        ...(random.chance(0.4) && { work: `${random.pick([100, 500, 2_000])}us` }),
-        'partition.assignment.strategy': random.pick(['range', 'roundrobin', 'sticky', 'cooperative-sticky']),
+        'session.timeout.ms': 6_000,
+        'max.poll.records': random.pick([1, 20, 500]),
+        'transaction.timeout.ms': 10_000,
+        ...(random.chance(0.3) && { 'processing.guarantee': 'at_least_once' }),
+        ...(random.chance(0.4) && { work: `${random.pick([100, 500])}us` }),
       }
     }
     return all
   },
+  topics: ['copies'],
   faults: [
     ({ random }) => ({ step: { kill: member(random) }, lasts: true }),
     ({ random }) => ({ step: { pause: member(random) }, lasts: true }),
@@ -336,13 +394,57 @@ const GROUPS: Profile = {
   ],
 }
 
+/** What the coordinator decides for members of KIP-848 groups. */
+function consumerProtocolConfig(random: Random): Plain {
+  const interval = random.pick([500, 2_000])
+  const session = random.pick([6_000, 10_000])
+  return {
+    'group.consumer.min.heartbeat.interval.ms': interval,
+    'group.consumer.heartbeat.interval.ms': interval,
+    'group.consumer.min.session.timeout.ms': session,
+    'group.consumer.session.timeout.ms': session,
+  }
+}
+
+function group(random: Random, name: string): Plain {
+  return {
+    consume: 'orders',
+    group: name,
+    members: random.between(2, MEMBERS_MAX),
+    commit: random.pick(['auto', 'sync', 'async']),
+    'auto.offset.reset': 'earliest',
+    'max.poll.interval.ms': random.pick([10_000, 30_000]),
+    ...(random.chance(0.5) && { 'auto.commit.interval.ms': random.pick([100, 1_000]) }),
+    ...(random.chance(0.3) && { static: true }),
+    ...(random.chance(0.4) && { work: `${random.pick([100, 500, 2_000])}us` }),
+    ...(random.chance(0.5)
+      ? {
+          'group.protocol': 'consumer',
+          ...(random.chance(0.5) && { 'group.remote.assignor': random.pick(['uniform', 'range']) }),
+        }
+      : {
+          'session.timeout.ms': random.pick([6_000, 10_000]),
+          'heartbeat.interval.ms': random.pick([500, 2_000]),
+          'partition.assignment.strategy': random.pick(['range', 'roundrobin', 'sticky', 'cooperative-sticky']),
+        }),
+  }
+}
+
 /** Every group has two members at least. */
 function member(random: Random): string {
   return `g1-${random.between(1, 2)}`
 }
 
 function groupMessage(random: Random): Plain {
-  const api = random.pick(['JoinGroup', 'SyncGroup', 'Heartbeat', 'OffsetCommit', 'OffsetFetch', 'FindCoordinator'])
+  const api = random.pick([
+    'JoinGroup',
+    'SyncGroup',
+    'Heartbeat',
+    'ConsumerGroupHeartbeat',
+    'OffsetCommit',
+    'OffsetFetch',
+    'FindCoordinator',
+  ])
   return random.chance(0.5) ? { request: api } : { response: api }
 }
 

@@ -3,7 +3,8 @@
  *
  * For each (message, version) that is used, one plain function each for size, writing and reading is generated on first use: no
  * schema is walked on the message path. Rules are those of Kafka's message generator (KIP-482): compact lengths and a section of
- * tagged fields in flexible versions, a tagged field left out when it holds its default, int8 −1 or 1 before a nullable struct.
+ * tagged fields in flexible versions, a tagged field left out when it holds its default, int8 −1 or 1 before a nullable struct (0 or 1 in a
+ * tagged field).
  *
  * A reader gives the full shape of the newest version, defaults filled in, so that handlers know no versions. A writer drops
  * ignorable fields that its version lacks and throws InvariantError when another such field does not hold its default.
@@ -163,6 +164,7 @@ const FIXED: Readonly<Partial<Record<Field['type'], number>>> = {
   uint16: 2,
   int32: 4,
   int64: 8,
+  bigint64: 8,
   float64: 8,
   uuid: 16,
 }
@@ -311,7 +313,7 @@ class Generator {
     }
     const none =
       !field.array && field.type === 'struct'
-        ? 'w.int8(-1)'
+        ? `w.int8(${this.#isTagged(field) ? 0 : -1})`
         : this.#flexible
           ? 'w.uvarint(0)'
           : !field.array && field.type === 'string'
@@ -380,7 +382,8 @@ class Generator {
     const nullable = this.#nullable(field)
     if (!field.array) {
       const value = this.#readElement(field, inner, nullable)
-      return [`${assign} ${field.type === 'struct' && nullable ? `r.int8() < 0 ? null : ${value}` : value}`]
+      const isNull = this.#isTagged(field) ? 'r.int8() <= 0' : 'r.int8() < 0'
+      return [`${assign} ${field.type === 'struct' && nullable ? `${isNull} ? null : ${value}` : value}`]
     }
     const length = this.#fresh('length')
     const array = this.#fresh('array')
@@ -418,6 +421,10 @@ class Generator {
     return includes(field.nullable, this.#version)
   }
 
+  #isTagged(field: Field): boolean {
+    return this.#flexible && includes(field.tagged, this.#version)
+  }
+
   /** Bytes of a null. */
   #nullWidth(field: Field): number {
     if (this.#flexible || (!field.array && field.type === 'struct')) return 1
@@ -426,6 +433,7 @@ class Generator {
 
   #default(field: Field): string {
     const value = defaultOf(field)
+    if (typeof value === 'bigint') return `${value}n`
     if (typeof value !== 'object' || value === null) return JSON.stringify(value)
     this.defaults.push(value)
     return `defaults[${this.defaults.length - 1}]`
@@ -442,10 +450,14 @@ function isDefault(field: Field, v: string): string {
   if (field.array || field.type === 'records' || field.type === 'bytes') {
     return field.nullable === undefined ? `${v}.length === 0` : `(${v} !== null && ${v}.length === 0)`
   }
+  if (field.type === 'bigint64') return `${v} === 0n`
   if (field.type !== 'struct') return `${v} === ${JSON.stringify(defaultOf(field))}`
   const inner = (field.struct as Struct).fields.map((each) => isDefault(each, `${v}.${each.name}`)).join(' && ')
   return field.nullable === undefined ? `(${inner})` : `(${v} !== null && ${inner})`
 }
+
+/** What AddPartitionsToTxn says of partitions has a name of its own. */
+const ERROR_FIELDS: readonly string[] = ['errorCode', 'partitionErrorCode']
 
 function compileFirstError<T>(struct: Struct): (message: T) => number {
   const functions: string[] = []
@@ -453,7 +465,9 @@ function compileFirstError<T>(struct: Struct): (message: T) => number {
   const generate = (each: Struct): number | undefined => {
     const lines: string[] = []
     for (const field of each.fields) {
-      if (field.name === 'errorCode' && field.type === 'int16') lines.push('if (o.errorCode !== 0) return o.errorCode')
+      if (ERROR_FIELDS.includes(field.name) && field.type === 'int16') {
+        lines.push(`if (o.${field.name} !== 0) return o.${field.name}`)
+      }
       const inner = field.struct === undefined ? undefined : generate(field.struct)
       if (inner === undefined) continue
       const v = `o.${field.name}`

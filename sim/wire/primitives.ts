@@ -94,6 +94,11 @@ export class ByteWriter {
     writeInt64(this.bytes, at, value)
   }
 
+  bigint64(value: bigint): void {
+    const at = this.reserve(8)
+    new DataView(this.bytes.buffer, this.bytes.byteOffset + at, 8).setBigInt64(0, value)
+  }
+
   float64(value: number): void {
     const at = this.reserve(8)
     new DataView(this.bytes.buffer, this.bytes.byteOffset + at, 8).setFloat64(0, value)
@@ -232,6 +237,11 @@ export class ByteReader {
 
   int64(): number {
     return readInt64(this.bytes, this.take(8))
+  }
+
+  bigint64(): bigint {
+    const at = this.take(8)
+    return new DataView(this.bytes.buffer, this.bytes.byteOffset + at, 8).getBigInt64(0)
   }
 
   float64(): number {

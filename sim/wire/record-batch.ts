@@ -98,6 +98,8 @@ export interface BatchOptions {
   readonly deleteHorizonMs?: Millis
   /** The last record's delta unless given; compaction keeps it when it takes the last record. */
   readonly lastOffsetDelta?: number
+  /** The records' greatest timestamp unless given; compaction keeps it when it takes all records. */
+  readonly maxTimestamp?: Millis
 }
 
 /** The batches of one partition in a message. */
@@ -396,7 +398,7 @@ function buildBody(options: BatchOptions, records: readonly NewRecord[]): Body {
     (options.isTransactional === true ? TRANSACTIONAL : 0) |
     (options.isControl === true ? CONTROL : 0) |
     (options.deleteHorizonMs === undefined ? 0 : DELETE_HORIZON)
-  const maxTimestamp = options.logAppendTime ?? maxTimestampOf(records)
+  const maxTimestamp = options.logAppendTime ?? options.maxTimestamp ?? maxTimestampOf(records)
   const producerId = options.producerId ?? NO_PRODUCER_ID
   const producerEpoch = options.producerEpoch ?? NO_PRODUCER_EPOCH
   const baseSequence = options.baseSequence ?? NO_SEQUENCE

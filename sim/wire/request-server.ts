@@ -21,6 +21,8 @@ export interface IncomingRequestOf<A extends ApiName> {
   readonly correlationId: number
   readonly clientId: string
   readonly from: NodeName
+  /** Whose request it is: of the connection, or, in an envelope, of the client that it is passed on for. */
+  readonly principal: string
   readonly connectionId: number
   readonly body: Apis[A]['request']
   /** False once the connection has ended: nobody will read the answer. */
@@ -218,6 +220,10 @@ class Incoming {
 
   get from(): NodeName {
     return this.#channel.connection.peer
+  }
+
+  get principal(): string {
+    return this.#channel.connection.principal
   }
 
   get connectionId(): number {

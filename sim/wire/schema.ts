@@ -2,13 +2,14 @@
  * The grammar in which messages are declared: Kafka's message definitions, one line a field, structs by indentation.
  *
  *     field    := name ': ' type [versions] ['null' [versions]] ['tag' number [versions]] ['=' default] ['ignorable']
- *     type     := ['[]'] ( bool | int8 | int16 | uint16 | int32 | int64 | float64 | string | uuid | bytes | records | struct )
+ *     type     := ['[]'] ( bool | int8 | int16 | uint16 | int32 | int64 | bigint64 | float64 | string | uuid | bytes | records | struct )
  *     versions := '3+' | '3-7' | '3'
  *     struct   : its fields follow, two spaces further in
  *
  * Left out, `versions` are all versions; those of `null` (where null is allowed) and of `tag` (where the field is a tagged one,
  * KIP-482) are the field's own. A default left out is zero, false, empty, or the struct of defaults. `ignorable` fields are
- * dropped from versions that lack them; any other field must then hold its default.
+ * dropped from versions that lack them; any other field must then hold its default. An `int64` is a number, exact up to 2^53; a `bigint64`
+ * is a bigint, for hashes that use all bits.
  */
 
 import { InvariantError } from '../kernel/errors.js'
@@ -22,6 +23,7 @@ const TYPES = [
   'uint16',
   'int32',
   'int64',
+  'bigint64',
   'float64',
   'string',
   'uuid',
@@ -104,6 +106,8 @@ export function defaultOf(field: Field): unknown {
       return new Uint8Array(0)
     case 'struct':
       return defaultsOf(field.struct as Struct)
+    case 'bigint64':
+      return 0n
     default:
       return 0
   }

@@ -31,6 +31,8 @@ export interface Listener {
 /** A machine as the network sees it. */
 export class Host {
   readonly name: NodeName
+  /** Who its programs are to others: what the certificate of the host says. */
+  readonly principal: string
   /** Off: it answers nothing. */
   powered = true
   listener: Listener | undefined
@@ -38,8 +40,9 @@ export class Host {
   readonly endpoints = new Set<Endpoint>()
   readonly links = new Map<NodeName, Link>()
 
-  constructor(name: NodeName) {
+  constructor(name: NodeName, principal: string) {
     this.name = name
+    this.principal = principal
   }
 }
 
@@ -74,6 +77,10 @@ export class Endpoint implements Connection, StreamEnd {
     this.#handler = handler
     this.#engine = process.engine
     host.endpoints.add(this)
+  }
+
+  get principal(): string {
+    return this.initiator ? this.host.principal : (this.#other as Endpoint).host.principal
   }
 
   get phase(): ConnectionPhase {

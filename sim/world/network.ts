@@ -97,9 +97,9 @@ export class SimNetwork implements StreamContext, RuleBook {
 
   // ── hosts and links ───────────────────────────────────────────────────────────────────────────────────────────────
 
-  addHost(name: NodeName, rack: string | undefined): Host {
+  addHost(name: NodeName, rack: string | undefined, principal: string): Host {
     assert(!this.#hosts.has(name), 'network: host exists', { name })
-    const host = new Host(name)
+    const host = new Host(name, principal)
     this.#hosts.set(name, host)
     if (rack !== undefined) this.#racks.set(name, rack)
     return host

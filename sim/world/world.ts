@@ -8,7 +8,7 @@
 
 import { assert } from '../kernel/errors.js'
 import type { Engine } from '../kernel/engine.js'
-import type { Boot, Disk, Program } from '../kernel/env.js'
+import { ANONYMOUS, type Boot, type Disk, type Program } from '../kernel/env.js'
 import type { NodeName } from '../kernel/names.js'
 import type { Millis } from '../kernel/units.js'
 import { HostClock } from './clock.js'
@@ -34,6 +34,8 @@ export interface WorldOptions {
 
 export interface NodeOptions {
   readonly rack?: string
+  /** Who its programs are to the nodes that they connect to; ANONYMOUS by default. */
+  readonly principal?: string
   readonly disk?: DiskOptions
 }
 
@@ -82,14 +84,14 @@ export class SimNode {
     network: SimNetwork,
     name: NodeName,
     boot: Boot,
-    rack: string | undefined,
+    { rack, principal = ANONYMOUS }: NodeOptions,
     disk: DiskOptions,
   ) {
     this.name = name
     this.rack = rack
     this.boot = boot
     this.network = network
-    this.host = network.addHost(name, rack)
+    this.host = network.addHost(name, rack, principal)
     this.clock = new HostClock(engine, name)
     this.disk = new SimDisk(engine, name, disk)
   }
@@ -118,7 +120,7 @@ export class World {
   addNode(name: NodeName, boot: Boot, options: NodeOptions = {}): SimNode {
     assert(!this.#nodes.has(name), 'world: node exists', { name })
     const disk = { ...this.#diskOptions, ...options.disk }
-    const node = new SimNode(this.engine, this.network, name, boot, options.rack, disk)
+    const node = new SimNode(this.engine, this.network, name, boot, options, disk)
     this.#nodes.set(name, node)
     return node
   }

@@ -13,7 +13,7 @@
 
 import { DiskError, type Connection, type ConnectionHandler, type Frame } from '../kernel/env.js'
 import type { NodeName } from '../kernel/names.js'
-import type { Epoch } from '../kernel/units.js'
+import type { Epoch, Millis } from '../kernel/units.js'
 import { ElectionConnections } from './election/election-connections.js'
 import { FastLeaderElection, type Vote } from './election/fast-leader-election.js'
 import type { Message, PeerState, ServerId } from './messages.js'
@@ -32,6 +32,8 @@ export interface EnsembleMember {
 }
 
 const OBSERVER_ELECTION_DELAY_MS = 200
+/** A server whose disk can't be read goes on trying. */
+const DISK_RETRY_MS = 1_000
 
 export class QuorumPeer {
   readonly #parts: ServerParts
@@ -131,9 +133,9 @@ export class QuorumPeer {
         this.#newEpoch(epoch)
         if (this.#parts.config.leaderServes) this.#service = server
       },
-      ended: (reason) => {
+      ended: (reason, wipeMemory) => {
         this.#leader = undefined
-        this.#lookAgain(reason, false)
+        this.#lookAgain(reason, wipeMemory)
       },
     })
     this.#leader.lead()
@@ -169,29 +171,35 @@ export class QuorumPeer {
     this.#service = undefined
     this.#parts.clients.closeAll()
     if (this.#whenStopped !== undefined) return this.#whenStopped()
-    if (!this.#catchUpWithDisk(wipeMemory)) return
     const delayMs = this.#state === 'observing' ? OBSERVER_ELECTION_DELAY_MS : 0
     this.#enter('looking', reason)
-    if (delayMs === 0) this.#look()
-    else {
-      this.#parts.env.after(delayMs, () => {
-        if (this.#whenStopped === undefined) this.#look()
-      })
-    }
+    if (wipeMemory) this.#parts.database.clear()
+    this.#lookAfter(delayMs)
   }
 
-  #catchUpWithDisk(wipeMemory: boolean): boolean {
+  #lookAfter(delayMs: Millis): void {
+    if (delayMs > 0) {
+      this.#parts.env.after(delayMs, () => this.#lookAfter(0))
+      return
+    }
+    if (this.#whenStopped !== undefined) return
+    const caughtUp = this.#catchUpWithDisk()
+    if (caughtUp === 'done') this.#look()
+    else if (caughtUp === 'later') this.#lookAfter(DISK_RETRY_MS)
+  }
+
+  #catchUpWithDisk(): 'done' | 'later' | 'never' {
     const { database, env } = this.#parts
     try {
-      if (wipeMemory) database.clear()
-      if (database.isLoaded) database.fastForward()
+      if (database.isLoaded) database.catchUp()
       else database.load()
-      return true
+      return 'done'
     } catch (error) {
-      if (!(error instanceof DatabaseError || error instanceof CorruptLogError || error instanceof DiskError))
-        throw error
+      database.clear()
+      if (error instanceof DiskError) return 'later'
+      if (!(error instanceof DatabaseError || error instanceof CorruptLogError)) throw error
       env.halt(`unable to load the database: ${error.message}`)
-      return false
+      return 'never'
     }
   }
 

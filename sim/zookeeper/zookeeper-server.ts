@@ -62,11 +62,12 @@ export class ZooKeeperServer implements Program {
       }
       throw error
     }
-    const started = database.log.syncNewest((error) => {
-      if (error !== undefined) this.#env.halt(`unable to sync the log: ${error.message}`)
+    const settled = (error?: DiskError): void => {
+      if (error !== undefined) this.#env.halt(`unable to write to the disk: ${error.message}`)
       else this.#join(sid, database)
-    })
-    if (!started) this.#join(sid, database)
+    }
+    if (database.hasLogGap) database.restartLog(settled)
+    else if (!database.log.syncNewest(settled)) this.#join(sid, database)
   }
 
   #join(sid: number, database: Database): void {

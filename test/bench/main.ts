@@ -8,9 +8,11 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { idleBench, scenarioBench, steadyBench } from './cluster-bench.js'
+import { groupBench } from './group-bench.js'
 import { kernelBench } from './kernel-bench.js'
 import { logBench } from './log-bench.js'
 import { median, type Figure } from './measure.js'
+import { retentionBench } from './retention-bench.js'
 
 const root = join(import.meta.dirname, '../../..')
 
@@ -37,7 +39,9 @@ const figures = [
   ...logBench(),
   ...steadyBench(),
   ...scenarioBench(root),
+  ...groupBench(),
   ...idleBench(),
+  ...retentionBench(),
   ...startUpBench(),
 ]
 if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify(figures, undefined, 2)}\n`)

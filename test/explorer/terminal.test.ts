@@ -44,9 +44,9 @@ function press(name: string, ...keys: readonly string[]): void {
   for (const key of keys) tmux('send-keys', '-t', name, ...(key.length > 8 ? ['-l', key] : [key]))
 }
 
-function start(name: string, size: string, args: string): void {
+function start(name: string, size: string, args: string, environment = ''): void {
   const [width = '80', height = '24'] = size.split('x')
-  const command = `echo before; node ${SAMSA} ${args}; echo "left with $?"; sleep 60`
+  const command = `echo before; ${environment} node ${SAMSA} ${args}; echo "left with $?"; sleep 60`
   tmux('-f', '/dev/null', 'new-session', '-d', '-s', name, '-x', width, '-y', height, '-c', folder, command)
 }
 
@@ -76,8 +76,8 @@ describe.skipIf(!HAS_TMUX)('in a real terminal', () => {
     60_000,
   )
 
-  it('follows the size of the terminal, and is stopped and taken up again', () => {
-    start('resize', '80x24', `explore ${STORY}`)
+  it('follows the size of the terminal, in a CI too', () => {
+    start('resize', '80x24', `explore ${STORY}`, 'CI=true')
     until('resize', /ev \d+\/18140/)
     tmux('resize-window', '-t', 'resize', '-x', '40', '-y', '12')
     until('resize', /is too small/)

@@ -276,7 +276,7 @@ describe('checkpoints', () => {
 })
 
 describe('periodic tasks', () => {
-  it('delete old segments every five minutes, but not of compacted logs', () => {
+  it('delete old segments every five minutes; of compacted logs their cleaner does, every 15 seconds', () => {
     const host = new LogHost()
     const broker = { 'log.retention.ms': 60_000, 'log.segment.delete.delay.ms': 0 }
     const manager = started(host, broker, {
@@ -287,12 +287,26 @@ describe('periodic tasks', () => {
       append(log, RecordBatch.build({}, [record('value', host.wallMs, 'key')]))
       log.setHighWatermark(1)
     }
-    host.run(30_000)
-    expect(logs.map((log) => log.logStartOffset)).toEqual([0, 0])
-    host.run(299_999)
-    expect(logs.map((log) => log.logStartOffset)).toEqual([0, 0])
+    const starts = (): number[] => logs.map((log) => log.logStartOffset)
+    host.run(60_000)
+    expect(starts()).toEqual([0, 0])
+    host.run(15_000)
+    expect(starts()).toEqual([0, 1])
+    host.run(254_999)
+    expect(starts()).toEqual([0, 1])
     host.run(1)
-    expect(logs.map((log) => log.logStartOffset)).toEqual([1, 0])
+    expect(starts()).toEqual([1, 1])
+  })
+
+  it('leave compacted logs alone without log.cleaner.enable', () => {
+    const host = new LogHost()
+    const broker = { 'log.retention.ms': 1, 'log.cleaner.enable': false }
+    const manager = started(host, broker, { topicConfig: () => ({ 'cleanup.policy': 'compact,delete' }) })
+    append(logOf(manager), RecordBatch.build({}, [record('value', host.wallMs, 'key')]))
+    logOf(manager).setHighWatermark(1)
+    host.run(700_000)
+    expect(manager.cleaner).toBeUndefined()
+    expect(logOf(manager).logStartOffset).toBe(0)
   })
 
   it('flush logs by flush.ms', () => {

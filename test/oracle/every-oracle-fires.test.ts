@@ -4,206 +4,11 @@
  * Traces are made by hand: a sound story of three brokers, then the same with one event more or different.
  */
 import { describe, expect, it } from 'vitest'
-import type { BatchView, Events, EventType } from '../../sim/kernel/events.js'
 import { Trace } from '../../sim/kernel/trace.js'
-import type { OracleReport, Promises } from '../../sim/oracle/oracle.js'
-import { ORACLE_NAMES, Oracles } from '../../sim/oracle/oracles.js'
-
-const P = 'orders-0'
-const PROMISES: Promises = {
-  topics: new Map([
-    ['orders', { partitions: 1, replicationFactor: 3, minInsyncReplicas: 2, uncleanLeaderElection: false }],
-  ]),
-  groups: new Map([['shop', { topics: ['orders'] }]]),
-  readCommitted: new Set(['r2']),
-  transactionTimeout: 1_000,
-  brokers: ['b1', 'b2', 'b3'],
-  controllers: ['c1', 'c2', 'c3'],
-  settle: 1_000_000,
-}
-
-/** A little language for traces: one method for each thing that happens. */
-class Story {
-  now = 0
-  readonly trace = new Trace(() => this.now)
-  readonly oracles = new Oracles(PROMISES)
-
-  constructor() {
-    this.oracles.attach(this.trace)
-    for (const broker of PROMISES.brokers) {
-      this.emit(broker, 'node.start', { incarnation: 1 })
-      this.emit(broker, 'broker.state', { from: 'RECOVERY', to: 'RUNNING', brokerEpoch: 1, reason: 'unfenced' })
-      this.emit(broker, 'log.open', { partition: P, logStart: 0, logEnd: 0, recoveryPoint: 0, clean: true, epochs: [] })
-    }
-    this.decide(1, 0, 0)
-    this.emit('scenario', 'run.ready', {})
-    this.lead('b1', 0)
-  }
-
-  emit<K extends EventType>(node: string, type: K, data: Events[K]): this {
-    this.now += 1_000
-    this.trace.emit(node, type, data)
-    return this
-  }
-
-  /** A controller of ZooKeeper mode is elected by transaction `zxid`. */
-  controller(node: string, epoch: number, zxid: number): this {
-    return this.emit(node, 'zk-controller.elected', { epoch, zkVersion: epoch, zxid })
-  }
-
-  decide(
-    leader: number,
-    leaderEpoch: number,
-    partitionEpoch: number,
-    isr: readonly number[] = [1, 2, 3],
-    unclean = false,
-  ): this {
-    const data = {
-      partition: P,
-      leader,
-      leaderEpoch,
-      partitionEpoch,
-      isr,
-      elr: [],
-      replicas: [1, 2, 3],
-      adding: [],
-      removing: [],
-      unclean,
-      reason: 'test',
-    }
-    return this.emit('c1', 'controller.partition', data)
-  }
-
-  lead(node: string, leaderEpoch: number, partitionEpoch = leaderEpoch, isr: readonly number[] = [1, 2, 3]): this {
-    return this.emit(node, 'replica.leader', {
-      partition: P,
-      leaderEpoch,
-      partitionEpoch,
-      startOffset: 0,
-      isr,
-      replicas: [1, 2, 3],
-      minIsr: 2,
-    })
-  }
-
-  /** `node` appends record p1/`number` at `offset`. */
-  append(
-    node: string,
-    offset: number,
-    number = offset,
-    leaderEpoch = 0,
-    role: 'leader' | 'follower' = node === 'b1' ? 'leader' : 'follower',
-  ): this {
-    const batch = batchOf(offset, number, leaderEpoch)
-    return this.emit(node, 'log.append', {
-      partition: P,
-      baseOffset: offset,
-      lastOffset: offset,
-      leaderEpoch,
-      crc: batch.crc,
-      role,
-      batch,
-    })
-  }
-
-  /** The leader appends one record of an open transaction. */
-  transactional(offset: number): this {
-    const batch = { ...batchOf(offset, offset, 0), isTransactional: true }
-    const data = { partition: P, baseOffset: offset, lastOffset: offset, leaderEpoch: 0, crc: batch.crc, batch }
-    return this.emit('b1', 'log.append', { ...data, role: 'leader' as const })
-  }
-
-  later(micros: number): this {
-    this.now += micros
-    return this
-  }
-
-  everywhere(offset: number, number = offset): this {
-    return this.append('b1', offset, number).append('b2', offset, number).append('b3', offset, number)
-  }
-
-  advance(from: number, to: number, node = 'b1', leaderEpoch = 0): this {
-    return this.emit(node, 'hw.advance', { partition: P, from, to, role: 'leader', leaderEpoch })
-  }
-
-  ack(number: number, offset = number, acks = -1): this {
-    this.emit('p1', 'produce.invoked', { id: `p1/${number}`, topic: 'orders', acks, idempotent: true })
-    return this.emit('p1', 'produce.acked', { id: `p1/${number}`, partition: P, offset, crc: crcOf(number), acks })
-  }
-
-  /** Three records, replicated, committed, acknowledged. */
-  written(): this {
-    for (const offset of [0, 1, 2]) this.everywhere(offset)
-    this.advance(0, 3)
-    for (const number of [0, 1, 2]) this.ack(number)
-    return this
-  }
-
-  poll(offsets: readonly number[], ids = offsets.map((offset) => `p1/${offset}`)): this {
-    return this.emit('r1', 'consume.polled', { partition: P, offsets, ids, leaderEpochs: offsets.map(() => 0) })
-  }
-
-  /** A member is given all there is, in a generation. */
-  member(node: string, generation: number, owned: readonly string[] = [P]): this {
-    const group = 'shop'
-    const place = { group, member: node, from: 'completing', to: 'stable', generation, reason: 'assigned' }
-    this.emit(node, 'consumer.member', place)
-    return this.emit(node, 'consumer.assigned', { group, member: node, generation, partitions: owned, owned })
-  }
-
-  groupState(to: string, node = 'b1', from = 'none'): this {
-    const data = { group: 'shop', protocol: 'classic' as const, from, to, generation: 1, members: 1, reason: 'test' }
-    return this.emit(node, 'group.state', data)
-  }
-
-  /** The member was given, worked on and committed offsets up to `end`, but for those in `except`. */
-  works(node: string, end: number, except: readonly number[] = []): this {
-    this.emit(node, 'consume.position', { partition: P, from: -1, to: 0, reason: 'reset' })
-    const offsets = Array.from({ length: end }, (_, offset) => offset).filter((offset) => !except.includes(offset))
-    this.emit(node, 'consume.processed', { partition: P, offsets, ids: offsets.map((offset) => `p1/${offset}`) })
-    return this.commits(end)
-  }
-
-  commits(offset: number): this {
-    const data = { group: 'shop', partition: P, offset, leaderEpoch: 0, member: 'm', generation: 1, producerId: -1 }
-    return this.emit('b1', 'group.offset', data)
-  }
-
-  replay(node: string, baseOffset: number, digest: number): this {
-    return this.emit(node, 'metadata.replay', { baseOffset, lastOffset: baseOffset, epoch: 1, digest, records: [] })
-  }
-
-  report(name: string, lastFaultEnd = 0): OracleReport {
-    const time = Math.max(this.now, 5_000_000)
-    const reports = this.oracles.finish({ time, lastSequence: this.trace.sequence, lastFaultEnd })
-    const found = reports.find((report) => report.name === name)
-    if (found === undefined) throw new Error(`no report of ${name}`)
-    return found
-  }
-}
-
-const crcOf = (number: number): number => 1_000 + number
-
-function batchOf(offset: number, number: number, epoch: number): BatchView {
-  return {
-    baseOffset: offset,
-    lastOffset: offset,
-    partitionLeaderEpoch: epoch,
-    crc: crcOf(number),
-    producerId: 7,
-    producerEpoch: 0,
-    baseSequence: number,
-    isTransactional: false,
-    isControl: false,
-    count: 1,
-    sizeInBytes: 100,
-    maxTimestamp: 0,
-    records: () => [{ offsetDelta: 0, timestamp: 0, key: null, value: new TextEncoder().encode(`p1/${number}`) }],
-  }
-}
-
-const truncated = (story: Story, node: string, from: number, to: number): Story =>
-  story.emit(node, 'log.truncate', { partition: P, from, to, reason: 'test' })
+import { ORACLE_NAMES } from '../../sim/oracle/oracle-names.js'
+import { Oracles } from '../../sim/oracle/oracles.js'
+import { P, PROMISES, Story, type AclEntry, DENY, WRITE, ALL, PREFIXED, batchOf, truncated } from './trace-story.js'
+import { EnsembleStory } from './ensemble-story.js'
 
 /** Oracle → how to break what it guards, after a sound beginning. */
 const BROKEN: Readonly<Record<string, (story: Story) => Story>> = {
@@ -244,6 +49,27 @@ const BROKEN: Readonly<Record<string, (story: Story) => Story>> = {
   'elections-as-configured': (story) => story.decide(1, 1, 1, [1]).decide(-1, 2, 2, [1]).decide(3, 3, 3, [3], true),
   'positions-consistent': (story) =>
     story.emit('r1', 'consume.position', { partition: P, from: -1, to: 0, reason: 'assigned' }).poll([0]).poll([2]),
+  'compaction-keeps-last': (story) =>
+    story.emit('b1', 'log.cleaned', {
+      partition: P,
+      from: 0,
+      to: 3,
+      bound: 3,
+      bytesBefore: 300,
+      bytesAfter: 200,
+      wallMs: 0,
+      batches: [batchOf(0, 0, 0, 'k0'), batchOf(2, 2, 0, 'k2')],
+    }),
+  'retention-not-early': (story) =>
+    story.emit('b1', 'log.segment-deleted', {
+      partition: P,
+      baseOffset: 0,
+      nextOffset: 3,
+      largestTimestamp: 0,
+      bytes: 300,
+      wallMs: 999,
+      reason: 'retention-time',
+    }),
   'one-owner-per-generation': (story) => story.member('g1', 1).member('g2', 1),
   'committed-offsets-hold': (story) => story.member('g1', 1).works('g1', 3).commits(2),
   'at-least-once': (story) => story.member('g1', 1).works('g1', 3, [1]),
@@ -255,14 +81,40 @@ const BROKEN: Readonly<Record<string, (story: Story) => Story>> = {
       .emit('r2', 'consume.polled', { partition: P, offsets: [3], ids: ['p1/9'], leaderEpochs: [0] })
       .emit('p1', 'txn.ended', { transactionalId: 'x', txn: 1, outcome: 'aborted', certain: true }),
   'transactions-end': (story) => story.transactional(3).later(60_000_000),
+  'access-as-granted': (story) => {
+    story.acl('a', {}).receives('w2', 'Fetch', {})
+    return story.serves('w2')
+  },
+  'transactions-atomic': (story) =>
+    story
+      .emit('p1', 'txn.begin', { transactionalId: 'x', txn: 1 })
+      .transactional(3)
+      .ack(3)
+      .marker(4, false)
+      .advance(3, 5)
+      .emit('p1', 'txn.ended', { transactionalId: 'x', txn: 1, outcome: 'committed', certain: true })
+      .later(60_000_000),
+  'exactly-once': (story) => story.copies(3).bills(0, 1, 1, 2).later(9_000_000),
+  'zookeeper-total-order': (story) => withEnsemble(story, (ensemble) => ensemble.skip()),
+  'zookeeper-commits-survive': (story) => withEnsemble(story, (ensemble) => ensemble.lose()),
+  'one-zookeeper-leader-per-epoch': (story) => withEnsemble(story, (ensemble) => ensemble.leadTwice()),
+  'ephemerals-follow-sessions': (story) => withEnsemble(story, (ensemble) => ensemble.outlive()),
+  'watches-fire-once': (story) => withEnsemble(story, (ensemble) => ensemble.watch().fire()),
+  'sessions-live-out': (story) => withEnsemble(story, (ensemble) => ensemble.expire(2_000)),
   recovers: (story) => story.decide(1, 0, 1, [1, 2]),
+}
+
+function withEnsemble(story: Story, tell: (ensemble: EnsembleStory) => unknown): Story {
+  tell(new EnsembleStory(story))
+  return story
 }
 
 describe('every oracle', () => {
   it('has a way to break what it guards', () => expect(Object.keys(BROKEN).sort()).toEqual([...ORACLE_NAMES].sort()))
 
   it.each(ORACLE_NAMES)('%s passes over a sound story', (name) => {
-    const sound = new Story().written().poll([0, 1, 2]).groupState('Stable').member('g1', 1).works('g1', 3)
+    const ensemble = withEnsemble(new Story().written(), (told) => told.soundly())
+    const sound = ensemble.poll([0, 1, 2]).groupState('Stable').member('g1', 1).works('g1', 3)
     expect(sound.report(name)).toMatchObject({
       verdict: 'pass',
       violationCount: 0,
@@ -308,6 +160,66 @@ describe('a controller of ZooKeeper mode', () => {
   })
 })
 
+describe('a pipeline', () => {
+  const judged = (story: Story) => story.later(9_000_000).report('exactly-once')
+
+  it('may be in the middle of a transaction', () => {
+    expect(new Story().written().copies(2).bills(0, 1).report('exactly-once').verdict).toBe('pass')
+  })
+
+  it('must not commit what it has not made', () => {
+    const { violations } = judged(new Story().written().copies(3).bills(0, 2))
+    expect(violations.map(({ message }) => message)).toEqual([
+      't1 committed orders-0@1 (p1/1), and what it made of it is not in bills',
+    ])
+  })
+
+  it('must not show what it has not committed', () => {
+    const { violations } = judged(new Story().written().copies(2).bills(0, 1, 2))
+    expect(violations.map(({ message }) => message)).toEqual([
+      'bills has t1/2, made of orders-0@2 (p1/2), which copy has not committed',
+    ])
+  })
+})
+
+describe('a group with isolation.level=read_committed', () => {
+  it('is not given what was aborted', () => {
+    const promises = { ...PROMISES, groups: new Map([['shop', { topics: ['orders'], readCommitted: true }]]) }
+    for (const committed of [true, false]) {
+      const story = new Story(promises).written().transactional(3).ack(3).marker(4, committed).advance(3, 5)
+      const report = story.member('g1', 1).works('g1', 5, [3]).report('at-least-once')
+      expect(report.violationCount).toBe(committed ? 1 : 0)
+    }
+  })
+})
+
+describe('a transaction', () => {
+  const begun = () => new Story().written().emit('p1', 'txn.begin', { transactionalId: 'x', txn: 1 }).transactional(3)
+
+  it('is not read before its marker, with isolation.level=read_committed', () => {
+    const story = begun().ack(3).advance(3, 4)
+    story.emit('r2', 'consume.polled', { partition: P, offsets: [3], ids: ['p1/3'], leaderEpochs: [0] })
+    expect(story.report('read-committed').violations[0]?.message).toBe(
+      'r2 read p1/3 (orders-0@3) before its transaction had ended there',
+    )
+  })
+
+  it('that was aborted shows nothing', () => {
+    const story = begun().ack(3).marker(4, true).advance(3, 5)
+    story.emit('p1', 'txn.ended', { transactionalId: 'x', txn: 1, outcome: 'aborted', certain: true }).later(60_000_000)
+    expect(story.report('transactions-atomic').violations[0]?.message).toMatch(/\(aborted\).*can be seen all the same/)
+  })
+
+  it('may have either end where its producer does not know', () => {
+    for (const committed of [true, false]) {
+      const story = begun().ack(3).marker(4, committed).advance(3, 5)
+      const data = { transactionalId: 'x', txn: 1, outcome: 'REQUEST_TIMED_OUT', certain: false }
+      story.emit('p1', 'txn.ended', data).later(60_000_000)
+      expect(story.report('transactions-atomic')).toMatchObject({ verdict: 'pass', checks: 1 })
+    }
+  })
+})
+
 describe('a group', () => {
   it('may give a partition to another member in the next generation', () => {
     const story = new Story().written().groupState('Stable').member('g1', 1).member('g2', 2)
@@ -339,6 +251,171 @@ describe('a group', () => {
     const story = new Story().written().member('g1', 1).works('g1', 3)
     story.emit('g1', 'consume.position', { partition: P, from: 3, to: 1, reason: 'seek' }).commits(2)
     expect(story.report('committed-offsets-hold').verdict).toBe('pass')
+  })
+})
+
+describe('access', () => {
+  const verdict = (story: Story) => story.report('access-as-granted').verdict
+  const message = (story: Story) => story.report('access-as-granted').violations[0]?.message
+
+  /** A fetch of `from` comes to b1 and is served at once. */
+  function fetched(story: Story, from: string): Story {
+    const id = story.receives(from, 'Fetch', {})
+    return story.serves(from).answers(id, from)
+  }
+
+  it('is had by whom it was given to, and by super users', () => {
+    const story = new Story().written().acl('a', {})
+    expect(verdict(fetched(fetched(story, 'w1'), 'w3'))).toBe('pass')
+    expect(story.report('access-as-granted').checks).toBe(2)
+  })
+
+  it('is not had by others', () => {
+    expect(message(fetched(new Story().written().acl('a', {}), 'w2'))).toBe(
+      'b1 served orders-0@0 to w2, who may not read it',
+    )
+  })
+
+  it.each<[string, Partial<AclEntry>, boolean]>([
+    ['for everybody', { principal: 'User:*' }, true],
+    ['for all operations', { operation: ALL }, true],
+    ['for its prefix', { resourceName: 'ord', patternType: PREFIXED }, true],
+    ['for all names', { resourceName: '*' }, true],
+    ['for its host', { host: 'w1' }, true],
+    ['for another host', { host: 'w2' }, false],
+    ['for another operation', { operation: WRITE }, false],
+    ['for a name that it only begins with', { resourceName: 'ord' }, false],
+    ['for a group of that name', { resourceType: 3 }, false],
+  ])('%s is judged as Kafka does', (_, entry, isPermitted) => {
+    expect(verdict(fetched(new Story().written().acl('a', entry), 'w1'))).toBe(isPermitted ? 'pass' : 'fail')
+  })
+
+  it('is taken away by a denial, whatever allows it', () => {
+    const denied = { resourceName: '*', operation: ALL, permissionType: DENY }
+    expect(verdict(fetched(new Story().written().acl('a', {}).acl('b', denied), 'w1'))).toBe('fail')
+    const story = new Story().written().acl('a', {}).acl('b', denied).acl('b', undefined)
+    expect(verdict(fetched(story, 'w1'))).toBe('pass')
+  })
+
+  it('counts as it was when the fetch came', () => {
+    const story = new Story().written().acl('a', {})
+    story.receives('w1', 'Fetch', {})
+    expect(verdict(story.acl('a', undefined).serves('w1'))).toBe('pass')
+  })
+
+  it('of a fetch that was answered counts no more', () => {
+    const story = fetched(new Story().written().acl('a', {}), 'w1').acl('a', undefined)
+    expect(verdict(fetched(story, 'w1'))).toBe('fail')
+  })
+
+  it('of a fetch whose connection ended counts no more', () => {
+    const story = new Story().written().acl('a', {})
+    story.receives('w1', 'Fetch', {})
+    story.emit('b1', 'net.close', { connection: 0, peer: 'w1', reason: 'reset' }).acl('a', undefined)
+    const later = 0x400_0000
+    story.emit('b1', 'request.receive', { id: later, api: 'Fetch', version: 1, from: 'w1', correlation: 0, body: {} })
+    expect(verdict(story.serves('w1'))).toBe('fail')
+  })
+
+  it('counts from when the broker knows of it', () => {
+    const story = new Story().written().acl('a', {}, ['b2', 'b3'])
+    expect(verdict(fetched(story, 'w1'))).toBe('fail')
+    const caughtUp = new Story().written().acl('a', {}, ['b2', 'b3']).aclsReach('b1', 0)
+    expect(verdict(fetched(caughtUp, 'w1'))).toBe('pass')
+  })
+
+  it('is known to a broker that has loaded a snapshot', () => {
+    const story = new Story().written().acl('a', {}, ['b2', 'b3'])
+    story.emit('b1', 'quorum.snapshot', { endOffset: 1, epoch: 1, how: 'loaded' })
+    expect(verdict(fetched(story, 'w1'))).toBe('pass')
+  })
+
+  it('is not known to a broker that starts again', () => {
+    const story = new Story().written().acl('a', {})
+    story.emit('b1', 'node.down', { how: 'kill', reason: 'kill' })
+    expect(verdict(fetched(story, 'w1'))).toBe('fail')
+  })
+
+  it('to write is needed by the one who sent the batch', () => {
+    const sound = new Story().written().acl('a', { operation: WRITE }).produces('w1', 3).everywhere(3)
+    expect(verdict(sound)).toBe('pass')
+    const broken = new Story().written().acl('a', { operation: WRITE }).produces('w2', 3).everywhere(3)
+    expect(message(broken)).toBe('b1 appended orders-0@3 for somebody who may not write there')
+  })
+
+  it('to write that came with a later attempt is enough, and so is that of an earlier one', () => {
+    const later = new Story().written().produces('w1', 3).acl('a', { operation: WRITE }).produces('w1', 3)
+    expect(verdict(later.everywhere(3))).toBe('pass')
+    const earlier = new Story().written().acl('a', { operation: WRITE }).produces('w1', 3).acl('a', undefined)
+    expect(verdict(earlier.produces('w1', 3).everywhere(3))).toBe('pass')
+  })
+
+  it('is not refused to whom it was given to', () => {
+    const story = new Story().written().acl('a', {})
+    expect(verdict(story.denied('w2', 'read', 'topic orders').denied('w1', 'write', 'topic orders'))).toBe('pass')
+    expect(message(story.denied('w1', 'read', 'topic orders'))).toBe(
+      'b1 refused read on topic orders to User:alice on w1, who may do it',
+    )
+  })
+
+  it('to describe comes with that to read', () => {
+    expect(verdict(new Story().written().acl('a', {}).denied('w1', 'describe', 'topic orders'))).toBe('fail')
+  })
+
+  it('is not judged without an authorizer', () => {
+    const { access: _, ...promises } = PROMISES
+    const trace = new Trace(() => 0)
+    const oracles = new Oracles(promises)
+    oracles.attach(trace)
+    expect(trace.watched('request.receive')).toBe(false)
+  })
+})
+
+describe('a KIP-848 group', () => {
+  const stable = (): Story => new Story().written().groupState('Stable', 'b1', 'none', 'consumer')
+  const owners = (story: Story) => story.report('one-owner-per-generation')
+
+  it('has one owner at a time, whatever the epochs of its members', () => {
+    expect(owners(stable().member('g1', 1).member('g2', 2)).verdict).toBe('fail')
+    expect(owners(stable().member('g1', 2).member('g2', 1)).verdict).toBe('fail')
+    expect(owners(stable().member('g1', 1).gives('g1').member('g2', 2)).verdict).toBe('pass')
+  })
+
+  it('may give away what a member owned that was removed', () => {
+    expect(owners(stable().member('g1', 1).groupMember('g1', 'expired', 1).member('g2', 2)).verdict).toBe('pass')
+    // Only the group's coordinator removes members.
+    expect(owners(stable().member('g1', 1).groupMember('g1', 'expired', 1, 'b2').member('g2', 2)).verdict).toBe('fail')
+  })
+
+  it('does not listen to a member that does not know that it was removed, until it joins again', () => {
+    const story = stable().groupMember('g1', 'expired', 3).member('g2', 5).member('g1', 3)
+    expect(owners(story).verdict).toBe('pass')
+    expect(owners(story.groupMember('g1', 'joined', 5).member('g1', 6)).verdict).toBe('fail')
+  })
+
+  it('forgets what members owned whom a new coordinator does not find', () => {
+    const reload = (story: Story, found: string): Story =>
+      story.groupMember(found, 'loaded', 1, 'b2').groupState('Stable', 'b2', 'none', 'consumer')
+    expect(owners(reload(stable().member('g1', 1), 'g2').member('g2', 2)).verdict).toBe('pass')
+    expect(owners(reload(stable().member('g1', 1), 'g1').member('g2', 2)).verdict).toBe('fail')
+  })
+})
+
+describe('a commit that comes late', () => {
+  it('is told as a loss where its member had given it up', () => {
+    const story = new Story().written().member('g1', 1).works('g1', 2)
+    story.emit('g1', 'consumer.commit', { id: 7, group: 'shop', how: 'async', partitions: [P], offsets: [1] })
+    story.emit('g1', 'request.failed', { id: 1, api: 'OffsetCommit', to: 'b1', correlation: 1, reason: 'disconnected' })
+    story.emit('g1', 'consumer.committed', { id: 7, group: 'shop', outcome: 'DISCONNECTED' }).commits(1)
+    const { verdict, losses } = story.report('committed-offsets-hold')
+    expect(verdict).toBe('pass')
+    expect(losses).toMatchObject([{ reason: 'a commit that its member had given up came late', count: 1 }])
+  })
+
+  it('is a violation where it had not', () => {
+    const story = new Story().written().member('g1', 1).works('g1', 2)
+    story.emit('g1', 'consumer.commit', { id: 7, group: 'shop', how: 'async', partitions: [P], offsets: [1] })
+    expect(story.commits(1).report('committed-offsets-hold').verdict).toBe('fail')
   })
 })
 

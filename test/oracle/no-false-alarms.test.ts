@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ORACLE_NAMES } from '../../sim/oracle/oracles.js'
+import { ORACLE_NAMES } from '../../sim/oracle/oracle-names.js'
 import { ModelCluster, type ModelOptions } from './model-cluster.js'
 
 /** What a random stop in the middle of everything says nothing about. */

@@ -13,9 +13,10 @@ import { PartitionChangeBuilder } from '../../sim/controller/partition-change-bu
 import { EpochElection } from '../../sim/kraft/epoch-election.js'
 import { MetadataLoader } from '../../sim/kraft/metadata/metadata-loader.js'
 import type { MetadataBatch } from '../../sim/kraft/metadata/records.js'
+import { StandardAuthorizer } from '../../sim/kraft/metadata/standard-authorizer.js'
 import { PartitionLog } from '../../sim/log/partition-log.js'
 import { ProducerStateManager } from '../../sim/log/producer-state-manager.js'
-import { ORACLE_NAMES } from '../../sim/oracle/oracles.js'
+import { ORACLE_NAMES } from '../../sim/oracle/oracle-names.js'
 import { run, sabotaged, sabotagedGetter, type Reports } from './saboteur.js'
 
 const story = (steps: string, { acks = 'all', until = '60s', client = '' } = {}): string => `
@@ -52,6 +53,24 @@ clients:
   p2: { produce: orders, acks: all, every: 3ms, count: 1000 }
   p3: { produce: orders, acks: all, every: 2ms, count: 1000 }`,
 )
+/** One may read and write, the other may do neither. */
+const TWO_PRINCIPALS = `
+version: 1
+name: sabotage
+cluster:
+  config:
+    min.insync.replicas: 2
+    authorizer.class.name: org.apache.kafka.metadata.authorizer.StandardAuthorizer
+  topics: { orders: { replicas: [[b1, b2, b3]] } }
+  acls: ['allow alice read,write topic orders']
+clients:
+  p1: { produce: orders, every: 10ms, count: 100, principal: alice }
+  r1: { consume: orders, auto.offset.reset: earliest, principal: alice }
+  p2: { produce: orders, every: 50ms, count: 20, principal: bob }
+  r2: { consume: orders, auto.offset.reset: earliest, principal: bob }
+run: { until: 6s, settle: 30s }
+`
+
 const STORIES = {
   LONG_WAYS,
   QUIET,
@@ -62,6 +81,7 @@ const STORIES = {
   LOST_ANSWER,
   CONTROLLERS_APART,
   FOLLOWER_BEHIND,
+  TWO_PRINCIPALS,
 }
 
 function withoutPartitionChanges<B extends MetadataBatch>(batch: B): B {
@@ -289,6 +309,46 @@ describe('a broken cluster is found out', () => {
       () => run(FOLLOWER_BEHIND.replace('min.insync.replicas: 2', 'replica.lag.time.max.ms: 5000')),
     )
     expectViolated(reports, 'elections-as-configured')
+  })
+
+  it('an authorizer that allows everything', () => {
+    const reports = sabotaged(
+      StandardAuthorizer,
+      'operations',
+      () => () => 0xffff,
+      () => run(TWO_PRINCIPALS),
+    )
+    expectViolated(reports, 'access-as-granted')
+    const messages = reports['access-as-granted']?.violations.map(({ message }) => message).join('\n')
+    expect(messages).toContain('to r2, who may not read it')
+    expect(messages).toContain('for somebody who may not write there')
+  })
+
+  it('an authorizer that refuses too much', () => {
+    const reports = sabotaged(
+      StandardAuthorizer,
+      'operations',
+      (original) =>
+        function (this: StandardAuthorizer, principal, host, type, name) {
+          return principal === 'User:alice' ? 0 : original.call(this, principal, host, type, name)
+        },
+      () => run(TWO_PRINCIPALS),
+    )
+    expectViolated(reports, 'access-as-granted')
+  })
+
+  it('a broker that does not hear of new ACLs', () => {
+    const steps = 'steps: [{ revoke: alice any topic orders, at: 500ms }]\nrun:'
+    const reports = sabotaged(
+      StandardAuthorizer,
+      'setAcls',
+      (original) =>
+        function (this: StandardAuthorizer, acls) {
+          if (acls.size > 0) original.call(this, acls)
+        },
+      () => run(TWO_PRINCIPALS.replace('run:', steps)),
+    )
+    expectViolated(reports, 'access-as-granted')
   })
 
   it('followers that are never heard', () => {

@@ -1,7 +1,7 @@
 /** The swarm over a safe configuration: no violation, no stuck cluster. The big sweeps run outside; these seeds stay. */
 import { describe, expect, it } from 'vitest'
 import { runScenario } from '../../sim/scenario/run.js'
-import { safeSwarm } from '../../sim/search/swarm.js'
+import { groupSwarm, safeSwarm } from '../../sim/search/swarm.js'
 
 describe('the safe swarm', () => {
   it('gives the same scenario for the same seed', () => expect(safeSwarm(9)).toEqual(safeSwarm(9)))
@@ -18,6 +18,18 @@ describe('the safe swarm', () => {
     [819, 'a wiped last known leader, elected in the record that empties the ELR'],
   ])('seed %i holds: %s', (seed) => {
     const result = runScenario(safeSwarm(seed), { seed })
+    expect(result.failures).toEqual([])
+    expect(result.verdict).toBe('pass')
+  })
+})
+
+describe('the swarm of groups', () => {
+  it.each([
+    [21, 'a static member of a KIP-848 group that left for a while and came back in the same epoch'],
+    [42, 'a commit that is delayed behind a heartbeat, on a connection that its member has closed'],
+    [68, 'a consumer before a corrupt batch'],
+  ])('seed %i holds: %s', (seed) => {
+    const result = runScenario(groupSwarm(seed), { seed })
     expect(result.failures).toEqual([])
     expect(result.verdict).toBe('pass')
   })

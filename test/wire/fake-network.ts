@@ -4,6 +4,7 @@
  */
 
 import { Engine } from '../../sim/kernel/engine.js'
+import { ANONYMOUS } from '../../sim/kernel/env.js'
 import type { CloseReason, Connection, ConnectionHandler, Disk, Env, Frame } from '../../sim/kernel/env.js'
 import type { NodeName } from '../../sim/kernel/names.js'
 import { millis } from '../../sim/kernel/units.js'
@@ -100,6 +101,7 @@ class End implements Connection {
   readonly id: number
   readonly node: NodeName
   readonly peer: NodeName
+  readonly principal = ANONYMOUS
   other!: End
   handler: ConnectionHandler | undefined
   #network: FakeNetwork

@@ -46,6 +46,8 @@ function randomValue(field: Field, version: number, random: Random): unknown {
       return random.between(-0x8000_0000, 0x7fff_ffff)
     case 'int64':
       return random.pick(INT64)
+    case 'bigint64':
+      return random.pick([0n, -1n, 2n ** 63n - 1n, -(2n ** 63n), 0x0123456789abcdefn])
     case 'float64':
       return random.float() * 1e9 - 1e6
     case 'string':

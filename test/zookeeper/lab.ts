@@ -3,7 +3,7 @@
  */
 
 import { Engine } from '../../sim/kernel/engine.js'
-import type { Env } from '../../sim/kernel/env.js'
+import type { Disk, Env } from '../../sim/kernel/env.js'
 import { assert } from '../../sim/kernel/errors.js'
 import type { TraceEvent } from '../../sim/kernel/events.js'
 import { millis } from '../../sim/kernel/units.js'
@@ -11,6 +11,9 @@ import { World, type WorldOptions } from '../../sim/world/world.js'
 import { ZooKeeperClient } from '../../sim/zookeeper/client/zookeeper-client.js'
 import type { EnsembleMember } from '../../sim/zookeeper/quorum-peer.js'
 import { writeMyId } from '../../sim/zookeeper/storage/epoch-files.js'
+import { loadSnapshot } from '../../sim/zookeeper/storage/snapshot-file.js'
+import { TxnLog } from '../../sim/zookeeper/storage/txn-log.js'
+import { counterOf, epochOf } from '../../sim/zookeeper/zxid.js'
 import { bootZooKeeper } from '../../sim/zookeeper/zookeeper-server.js'
 
 export interface EnsembleOptions {
@@ -91,6 +94,20 @@ export class Ensemble {
     return client
   }
 
+  /** Name → state, last transaction and znodes, as far as the disk of each server tells when nothing is on the way. */
+  summary(): [string, string][] {
+    return this.names.map((name) => {
+      const state = this.states.get(name)
+      const disk = this.world.node(name).mount()
+      const { zxid, paths } = contentOf(disk)
+      const history = `${zxid}, [${paths.join(' ')}]`
+      return [
+        name,
+        `${state === undefined ? 'down' : `${state}${this.serving.has(name) ? ', serving' : ''}`}, disk at ${history}`,
+      ]
+    })
+  }
+
   #follow(event: TraceEvent): void {
     switch (event.type) {
       case 'node.start':
@@ -114,6 +131,17 @@ export class Ensemble {
   }
 }
 
+/** What a server would find on this disk. */
+function contentOf(disk: Disk): { zxid: string; paths: string[] } {
+  const snapshot = loadSnapshot(disk)
+  if (typeof snapshot === 'string') return { zxid: snapshot, paths: [] }
+  const { tree } = snapshot
+  for (const { entry } of new TxnLog(disk).read(tree.lastProcessedZxid + 1)) tree.apply(entry.header, entry.txn)
+  const zxid = `e${epochOf(tree.lastProcessedZxid)}:${counterOf(tree.lastProcessedZxid)}`
+  const paths = [...tree.nodes.keys()].filter((path) => path !== '/' && !path.startsWith('/zookeeper')).sort()
+  return { zxid, paths }
+}
+
 const decoder = new TextDecoder()
 const encoder = new TextEncoder()
 
@@ -130,6 +158,7 @@ export class TestClient {
   #env: Env | undefined
   #zk: ZooKeeperClient | undefined
   readonly events: string[] = []
+  onTold: ((what: string) => void) | undefined
 
   constructor(ensemble: Ensemble, name: string, timeoutMs: number, servers: readonly string[]) {
     this.#ensemble = ensemble
@@ -168,6 +197,7 @@ export class TestClient {
   tell(what: string): void {
     this.events.push(what)
     this.#ensemble.told.push(`${this.name}: ${what}`)
+    this.onTold?.(what)
   }
 
   /** Calls, runs until the answer, and gives it as text. */

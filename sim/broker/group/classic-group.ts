@@ -98,6 +98,11 @@ export class ClassicGroup {
     return this.protocolType === 'consumer'
   }
 
+  /** Nothing but offsets: it has no record of its own. */
+  get isSimple(): boolean {
+    return this.protocolType === undefined && this.is('Empty') && this.pendingJoins.size === 0
+  }
+
   // ── members ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   add(member: Member): void {
@@ -135,6 +140,16 @@ export class ClassicGroup {
     if (this.leaderId === oldId) this.leaderId = newId
     if (this.pendingSyncs.delete(oldId)) this.pendingSyncs.add(newId)
     return member
+  }
+
+  /** Answers whoever waits. */
+  answerAll(error: ErrorCode): void {
+    for (const member of this.members.values()) {
+      member.awaitingJoin?.(joinError(member.memberId, error))
+      member.awaitingJoin = undefined
+      member.awaitingSync?.(syncError(error))
+      member.awaitingSync = undefined
+    }
   }
 
   /** What is wrong with a request of this member, if anything. */

@@ -1,6 +1,5 @@
 /**
- * The classic protocol: JoinGroup, SyncGroup, Heartbeat and LeaveGroup over the groups of one shard, with all their timers
- * (`GroupMetadataManager`, the parts of classic groups).
+ * The classic protocol: requests about the classic groups of one shard, with all timers (`GroupMetadataManager`, its classic parts).
  *
  * Requests that wait are answered by callback: a join when the rebalance has everybody, a sync when the leader's assignment is written.
  * Each entry point gives the records to write; a group's own state has changed already (`isApplied`), as in Kafka.
@@ -39,13 +38,15 @@ export interface Caller {
   readonly clientId: string
   readonly host: string
   readonly version: number
+  /** Those of the topics that the client may know of; without it, all. */
+  readonly maySee?: (topics: readonly string[]) => ReadonlySet<string>
 }
 
 type Writes = Outcome<GroupRecord, undefined>
 
 const NOTHING: Writes = { records: [], response: undefined, isApplied: true }
 /** From here on a member is given an id first (KIP-394). */
-const MEMBER_ID_REQUIRED_VERSION = 4
+export const MEMBER_ID_REQUIRED_VERSION = 4
 /** From here on a static leader that comes back is told to leave the assignment as it is (KIP-814). */
 const SKIP_ASSIGNMENT_VERSION = 9
 
@@ -528,8 +529,10 @@ export class ClassicGroups {
 
   /** Replays a record of the log while it is loaded. */
   replay(groupId: string, value: GroupMetadataValue | null): void {
-    if (value === null) this.#groups.delete(groupId)
-    else this.#groups.set(groupId, groupFrom(groupId, value))
+    if (value !== null) return void this.#groups.set(groupId, groupFrom(groupId, value))
+    // Timers that are still set find nothing to do.
+    this.#groups.get(groupId)?.transition('Dead', this.#nowMs())
+    this.#groups.delete(groupId)
   }
 
   /** Gives every member of the loaded groups a session's time to show up. */
@@ -543,14 +546,16 @@ export class ClassicGroups {
 
   /** Answers whoever waits: the coordinator is somebody else. */
   unloaded(): void {
-    for (const group of this.#groups.values()) {
-      for (const member of group.members.values()) {
-        member.awaitingJoin?.(joinError(member.memberId, Errors.NOT_COORDINATOR))
-        member.awaitingJoin = undefined
-        member.awaitingSync?.(syncError(Errors.NOT_COORDINATOR))
-        member.awaitingSync = undefined
-      }
-    }
+    for (const group of this.#groups.values()) group.answerAll(Errors.NOT_COORDINATOR)
+  }
+
+  /** A KIP-848 group has become this one. */
+  adopt(group: ClassicGroup, from: string, rebalances: boolean): void {
+    this.#groups.set(group.groupId, group)
+    this.#emit(group, from, 'downgraded')
+    for (const { memberId, sessionTimeoutMs } of group.members.values())
+      this.#heartbeat(group, memberId, sessionTimeoutMs)
+    if (rebalances) this.#prepare(group, 'downgraded')
   }
 
   /** Nothing is left of the group. */

@@ -9,6 +9,7 @@ import type { Env } from '../../kernel/env.js'
 import type { Epoch, NodeId } from '../../kernel/units.js'
 import type { MetadataImage } from '../../kraft/metadata/image.js'
 import type { MetadataDelta } from '../../kraft/metadata/metadata-delta.js'
+import { GROUP_FEATURE } from '../../kraft/metadata/metadata-version.js'
 import { type ErrorCode, Errors } from '../../wire/errors.js'
 import type { RecordBatch } from '../../wire/record-batch.js'
 import { coordinatorError } from '../coordinator/coordinator-errors.js'
@@ -41,7 +42,7 @@ export class GroupCoordinator {
       codec: GROUP_RECORD_CODEC,
       writeTimeoutMs: () => config()['offsets.commit.timeout.ms'],
       loadBytes: () => config()['offsets.load.buffer.size'],
-      makeShard: (host) => new GroupShard(host, config),
+      makeShard: (host) => new GroupShard(host, config, options.metadata),
       onLoaded: (index, shard) => {
         const data = { partition: partition(index), groups: shard.groupCount, offsets: shard.offsetCount }
         env.emit('group.loaded', data)
@@ -55,6 +56,8 @@ export class GroupCoordinator {
     const { electedLeaders, followers, deletes } = delta.localChanges(this.#options.brokerId)
     for (const { topic, partition, image } of electedLeaders) this.onElection(topic, partition, image.leaderEpoch)
     for (const { topic, partition } of [...followers, ...deletes]) this.onResignation(topic, partition)
+    const image = this.#options.metadata()
+    for (const { shard } of this.#runtime.active()) shard.onMetadata(delta, image)
     this.onTopicsDeleted(new Set([...delta.deletedTopicIds].map((id) => delta.image.topicsById.get(id)?.name ?? '')))
   }
 
@@ -106,9 +109,16 @@ export class GroupCoordinator {
     return { error: Errors.NONE, response: query(found.shard, found.committed) }
   }
 
-  /** Every shard here, and whether one is still loading. */
-  shards(): { readonly shards: readonly GroupShard[]; readonly error: ErrorCode } {
-    return { shards: [...this.#runtime.active()].map(({ shard }) => shard), error: Errors.NONE }
+  /** Every active shard here, and the committed end of its log. */
+  shards(): readonly { readonly shard: GroupShard; readonly committed: number }[] {
+    return [...this.#runtime.active()]
+  }
+
+  /** Whether KIP-848 groups are served (`KafkaApis.isConsumerGroupProtocolEnabled`). */
+  get servesConsumerProtocol(): boolean {
+    const { config, metadata } = this.#options
+    const isConfigured = config()['group.coordinator.rebalance.protocols'].includes('consumer')
+    return isConfigured && (metadata().features.get(GROUP_FEATURE) ?? 0) >= 1
   }
 }
 

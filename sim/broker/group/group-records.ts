@@ -4,8 +4,9 @@
  *
  *     key 0, 1   OffsetCommit    group, topic, partition → offset, leader epoch, metadata, commit time
  *     key 2      GroupMetadata   group → generation, protocol, leader, members with subscriptions and assignments
+ *     key 3–8, 16                KIP-848 groups: consumer/consumer-records.ts
  *
- * A null value is a tombstone. Records of other keys (KIP-848, share and streams groups) are passed over.
+ * A null value is a tombstone. Records of other keys (share and streams groups) are passed over.
  */
 
 import type { Millis } from '../../kernel/units.js'
@@ -13,6 +14,12 @@ import { MessageCodec } from '../../wire/codec.js'
 import { ByteReader, ByteWriter } from '../../wire/primitives.js'
 import type { NewRecord, Record } from '../../wire/record-batch.js'
 import { parseVersions } from '../../wire/schema.js'
+import {
+  CONSUMER_RECORDS,
+  CONSUMER_VALUE_VERSION,
+  type ConsumerGroupRecord,
+  type ConsumerRecordCodec,
+} from './consumer/consumer-records.js'
 
 export interface OffsetCommitKey {
   readonly group: string
@@ -56,6 +63,7 @@ export interface MemberMetadata {
 export type GroupRecord =
   | { readonly type: 'OffsetCommit'; readonly key: OffsetCommitKey; readonly value: OffsetCommitValue | null }
   | { readonly type: 'GroupMetadata'; readonly key: GroupMetadataKey; readonly value: GroupMetadataValue | null }
+  | ConsumerGroupRecord
 
 const NEVER_FLEXIBLE = undefined
 
@@ -121,6 +129,10 @@ const OFFSET_VALUE_VERSION = 3
 const OFFSET_VALUE_VERSION_WITH_EXPIRY = 1
 const GROUP_VALUE_VERSION = 3
 
+const CONSUMER_TYPES: ReadonlyMap<number, [ConsumerGroupRecord['type'], ConsumerRecordCodec]> = new Map(
+  Object.entries(CONSUMER_RECORDS).map(([type, codec]) => [codec.apiKey, [type as ConsumerGroupRecord['type'], codec]]),
+)
+
 export const GROUP_RECORD_CODEC = {
   encode(record: GroupRecord, nowMs: Millis): NewRecord {
     switch (record.type) {
@@ -140,6 +152,14 @@ export const GROUP_RECORD_CODEC = {
           key: versioned(GROUP_METADATA_KEY, GROUP_KEY_VERSION, record.key),
           value: record.value === null ? null : versioned(GROUP_METADATA_VALUE, GROUP_VALUE_VERSION, record.value),
         }
+      default: {
+        const { apiKey, key, value } = CONSUMER_RECORDS[record.type]
+        return {
+          timestamp: nowMs,
+          key: versioned(key, apiKey, record.key),
+          value: record.value === null ? null : versioned(value, CONSUMER_VALUE_VERSION, record.value),
+        }
+      }
     }
   },
 
@@ -155,7 +175,11 @@ export const GROUP_RECORD_CODEC = {
       const key = GROUP_METADATA_KEY.read(reader, type)
       return { type: 'GroupMetadata', key, value: valueOf(GROUP_METADATA_VALUE, record.value) }
     }
-    return undefined
+    const consumer = CONSUMER_TYPES.get(type)
+    if (consumer === undefined) return undefined
+    const [name, codec] = consumer
+    const key = codec.key.read(reader, type)
+    return { type: name, key, value: valueOf(codec.value, record.value) } as ConsumerGroupRecord
   },
 }
 

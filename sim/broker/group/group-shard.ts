@@ -1,19 +1,31 @@
 /**
- * The groups of one partition of `__consumer_offsets`: members through classic-groups.ts, offsets through offset-store.ts, and what
- * needs both: commits by members, deletion, expiry (`GroupCoordinatorShard`).
+ * The groups of one partition of `__consumer_offsets`: members through classic-groups.ts and consumer/consumer-groups.ts, offsets through
+ * offset-store.ts, and what needs both: commits by members, deletion, expiry (`GroupCoordinatorShard`).
+ *
+ * A group id belongs to a classic group or to a KIP-848 group, never to both; classic members of the latter are served by consumer/classic-members.ts.
  */
 
 import { parsePartition, partitionName } from '../../kernel/names.js'
 import type { Millis, Offset } from '../../kernel/units.js'
+import type { MetadataImage } from '../../kraft/metadata/image.js'
+import type { MetadataDelta } from '../../kraft/metadata/metadata-delta.js'
 import type { VerificationState } from '../../log/producer-state.js'
 import { type ErrorCode, Errors } from '../../wire/errors.js'
 import type { DescribedGroup } from '../../wire/messages/describe-groups.js'
+import type { HeartbeatRequest } from '../../wire/messages/heartbeat.js'
+import type { JoinGroupRequest, JoinGroupResponse } from '../../wire/messages/join-group.js'
+import type { LeaveGroupRequest, LeaveGroupResponse } from '../../wire/messages/leave-group.js'
 import type { ListedGroup } from '../../wire/messages/list-groups.js'
 import type { OffsetCommitRequest } from '../../wire/messages/offset-commit.js'
 import type { OffsetFetchRequestGroup, OffsetFetchResponseGroup } from '../../wire/messages/offset-fetch.js'
+import type { SyncGroupRequest, SyncGroupResponse } from '../../wire/messages/sync-group.js'
 import type { Outcome, Shard, ShardHost, TransactionalProducer } from '../coordinator/coordinator-runtime.js'
 import { ClassicGroup, type Member, NO_BYTES } from './classic-group.js'
-import { ClassicGroups } from './classic-groups.js'
+import { type Caller, ClassicGroups } from './classic-groups.js'
+import { ClassicMembers } from './consumer/classic-members.js'
+import type { ConsumerGroup } from './consumer/consumer-group.js'
+import { ConsumerGroups } from './consumer/consumer-groups.js'
+import { groupTombstones } from './consumer/consumer-records.js'
 import { subscribedTopics } from './consumer-protocol.js'
 import type { GroupRecord } from './group-records.js'
 import type { GroupConfig } from './group-settings.js'
@@ -32,23 +44,36 @@ export interface OffsetToCommit {
 export type CommitIdentity = Pick<
   OffsetCommitRequest,
   'groupId' | 'generationIdOrMemberEpoch' | 'memberId' | 'groupInstanceId' | 'retentionTimeMs'
->
+> & {
+  /** Of the request. */
+  readonly version?: number
+}
+
+type Writes = Outcome<GroupRecord, undefined>
 
 const DEAD = 'Dead'
 const NOT_AUTHORIZED_KNOWN = -2147483648
+/** From here on a commit tells epochs of KIP-848 members, and is told when the group is not there. */
+const MEMBER_EPOCH_VERSION = 9
+const LATEST_VERSION = 10
 
 export class GroupShard implements Shard<GroupRecord> {
   readonly classic: ClassicGroups
+  readonly consumer: ConsumerGroups
+  readonly #classicMembers: ClassicMembers
   readonly #host: ShardHost<GroupRecord>
   readonly #config: () => GroupConfig
   readonly #groups = new Map<string, ClassicGroup>()
   readonly #offsets: OffsetStore
 
-  constructor(host: ShardHost<GroupRecord>, config: () => GroupConfig) {
+  /** @param image the newest metadata */
+  constructor(host: ShardHost<GroupRecord>, config: () => GroupConfig, image: () => MetadataImage) {
     this.#host = host
     this.#config = config
     this.#offsets = new OffsetStore(host.env)
     this.classic = new ClassicGroups(host, config, this.#groups)
+    this.consumer = new ConsumerGroups({ host, config, image, classic: this.classic, classicGroups: this.#groups })
+    this.#classicMembers = new ClassicMembers(this.consumer)
   }
 
   // ── the log ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -58,11 +83,19 @@ export class GroupShard implements Shard<GroupRecord> {
       case 'OffsetCommit':
         this.#offsets.replay(record.key, record.value, offset, producer)
         // Offsets without members are a group, too.
-        if (record.value !== null && producer === undefined) this.#groupOf(record.key.group)
+        if (record.value !== null && this.consumer.store.find(record.key.group) === undefined) {
+          this.#groupOf(record.key.group)
+        }
         break
-      case 'GroupMetadata':
-        this.classic.replay(record.key.group, record.value)
+      case 'GroupMetadata': {
+        const { group } = record.key
+        const before = this.#groups.get(group)
+        if (record.value === null && before !== undefined) this.consumer.store.convertedFrom(group, before.state)
+        this.classic.replay(group, record.value)
         break
+      }
+      default:
+        this.consumer.store.replay(record, offset)
     }
   }
 
@@ -71,12 +104,14 @@ export class GroupShard implements Shard<GroupRecord> {
   }
 
   committed(end: Offset): void {
+    this.consumer.store.committed(end)
     this.#offsets.committed(end)
   }
 
   loaded(): void {
     this.#offsets.loaded()
     this.classic.loaded()
+    this.consumer.loaded()
     this.#scheduleExpiry()
   }
 
@@ -85,7 +120,7 @@ export class GroupShard implements Shard<GroupRecord> {
   }
 
   get groupCount(): number {
-    return this.#groups.size
+    return this.#groups.size + this.consumer.store.size
   }
 
   get offsetCount(): number {
@@ -96,6 +131,40 @@ export class GroupShard implements Shard<GroupRecord> {
     let group = this.#groups.get(groupId)
     if (group === undefined) this.#groups.set(groupId, (group = new ClassicGroup(groupId, this.#nowMs())))
     return group
+  }
+
+  onMetadata(delta: MetadataDelta, image: MetadataImage): void {
+    this.consumer.onMetadata(delta, image)
+  }
+
+  // ── members of the classic protocol ───────────────────────────────────────────────────────────────────────────────
+
+  join(request: JoinGroupRequest, caller: Caller, respond: (response: JoinGroupResponse) => void): Writes {
+    const group = this.consumer.store.find(request.groupId)
+    if (group === undefined) return this.classic.join(request, caller, respond)
+    if (group.state !== 'Empty') return this.#classicMembers.join(group, request, caller, respond)
+    // A group without members is converted whatever the policy is.
+    const { groupId } = group
+    this.consumer.store.remove(groupId)
+    const writes = this.classic.join(request, caller, respond)
+    return { ...writes, records: [...groupTombstones(groupId, [], group.regexes.keys()), ...writes.records] }
+  }
+
+  sync(request: SyncGroupRequest, respond: (response: SyncGroupResponse) => void): Writes {
+    const group = this.consumer.store.find(request.groupId)
+    return group === undefined
+      ? this.classic.sync(request, respond)
+      : this.#classicMembers.sync(group, request, respond)
+  }
+
+  heartbeat(request: HeartbeatRequest): ErrorCode {
+    const group = this.consumer.store.find(request.groupId)
+    return group === undefined ? this.classic.heartbeat(request) : this.#classicMembers.heartbeat(group, request)
+  }
+
+  leave(request: LeaveGroupRequest): Outcome<GroupRecord, LeaveGroupResponse> {
+    const group = this.consumer.store.find(request.groupId)
+    return group === undefined ? this.classic.leave(request) : this.#classicMembers.leave(group, request)
   }
 
   // ── commits ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -135,9 +204,15 @@ export class GroupShard implements Shard<GroupRecord> {
   /** `ClassicGroup.validateOffsetCommit`. */
   #checkCommit(identity: CommitIdentity, isTransactional: boolean): ErrorCode {
     const { groupId, memberId, groupInstanceId, generationIdOrMemberEpoch: generation } = identity
+    const { version = LATEST_VERSION } = identity
+    const consumer = this.consumer.store.find(groupId)
+    if (consumer !== undefined) return checkConsumerCommit(consumer, identity, isTransactional, version)
     let group = this.#groups.get(groupId)
     if (group === undefined) {
-      if (generation >= 0) return Errors.ILLEGAL_GENERATION
+      if (generation >= 0) {
+        const isTold = !isTransactional && version >= MEMBER_EPOCH_VERSION
+        return isTold ? Errors.GROUP_ID_NOT_FOUND : Errors.ILLEGAL_GENERATION
+      }
       group = this.#groupOf(groupId)
     }
     if (group.is(DEAD)) return Errors.COORDINATOR_NOT_AVAILABLE
@@ -153,7 +228,10 @@ export class GroupShard implements Shard<GroupRecord> {
   }
 
   /** Committed offsets as of `end`. */
-  fetch({ groupId, topics }: OffsetFetchRequestGroup, requireStable: boolean, end: Offset): OffsetFetchResponseGroup {
+  fetch(asked: OffsetFetchRequestGroup, requireStable: boolean, end: Offset): OffsetFetchResponseGroup {
+    const { groupId, topics } = asked
+    const errorCode = this.#checkFetch(asked, end)
+    if (errorCode !== Errors.NONE) return { groupId, topics: [], errorCode }
     const byTopic = new Map<string, number[]>()
     if (topics === null) {
       for (const [name] of this.#offsets.partitionsAt(groupId, end)) {
@@ -180,27 +258,43 @@ export class GroupShard implements Shard<GroupRecord> {
     }
   }
 
+  /** `ConsumerGroup.validateOffsetFetch`; members of classic groups may always ask. */
+  #checkFetch({ groupId, memberId, memberEpoch }: OffsetFetchRequestGroup, end: Offset): ErrorCode {
+    const group = this.consumer.store.find(groupId)
+    if (group?.stateAt(end) === undefined || (memberId === null && memberEpoch < 0)) return Errors.NONE
+    const member = group.memberAt(memberId ?? '', end)
+    if (member === undefined) return Errors.UNKNOWN_MEMBER_ID
+    return memberEpoch === member.memberEpoch ? Errors.NONE : staleEpoch(member.classic !== null)
+  }
+
   // ── administration ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  list(states: readonly string[], types: readonly string[]): readonly ListedGroup[] {
-    const wanted = states.map((state) => state.toLowerCase())
-    if (types.length > 0 && !types.some((type) => type.toLowerCase() === 'classic')) return []
-    return [...this.#groups.values()]
-      .filter(({ state }) => wanted.length === 0 || wanted.includes(state.toLowerCase()))
-      .map(({ groupId, protocolType, state }) => ({
-        groupId,
-        protocolType: protocolType ?? '',
-        groupState: state,
-        groupType: 'classic',
-      }))
+  /** Groups of these states and types, of all when none are given; KIP-848 groups as of `end`. */
+  list(states: readonly string[], types: readonly string[], end: Offset): readonly ListedGroup[] {
+    const all: ListedGroup[] = [...this.#groups.values()].map(({ groupId, protocolType, state }) => ({
+      groupId,
+      protocolType: protocolType ?? '',
+      groupState: state,
+      groupType: 'classic',
+    }))
+    for (const group of this.consumer.store.all()) {
+      const groupState = group.stateAt(end)
+      if (groupState === undefined) continue
+      all.push({ groupId: group.groupId, protocolType: 'consumer', groupState, groupType: 'consumer' })
+    }
+    const isWanted = (wanted: readonly string[], value: string): boolean =>
+      wanted.length === 0 || wanted.some((one) => one.trim().toLowerCase() === value.toLowerCase())
+    return all.filter(({ groupState, groupType }) => isWanted(states, groupState) && isWanted(types, groupType))
   }
 
   describe(groupId: string): DescribedGroup {
     const group = this.#groups.get(groupId)
     const isStable = group?.is('Stable') === true
+    const isConsumer = this.consumer.store.find(groupId) !== undefined
+    const missing = isConsumer ? `Group ${groupId} is not a classic group.` : `Group ${groupId} not found.`
     return {
       errorCode: group === undefined ? Errors.GROUP_ID_NOT_FOUND : Errors.NONE,
-      errorMessage: group === undefined ? `Group ${groupId} not found.` : null,
+      errorMessage: group === undefined ? missing : null,
       groupId,
       groupState: group?.state ?? DEAD,
       protocolType: group?.protocolType ?? '',
@@ -212,6 +306,8 @@ export class GroupShard implements Shard<GroupRecord> {
   }
 
   deleteGroup(groupId: string): Outcome<GroupRecord, ErrorCode> {
+    const consumer = this.consumer.store.find(groupId)
+    if (consumer !== undefined) return this.#deleteConsumerGroup(consumer)
     const group = this.#groups.get(groupId)
     if (group === undefined || group.is(DEAD)) return { records: [], response: Errors.GROUP_ID_NOT_FOUND }
     if (!group.is('Empty')) return { records: [], response: Errors.NON_EMPTY_GROUP }
@@ -222,16 +318,30 @@ export class GroupShard implements Shard<GroupRecord> {
     return { records, response: Errors.NONE }
   }
 
+  #deleteConsumerGroup(group: ConsumerGroup): Outcome<GroupRecord, ErrorCode> {
+    const { groupId } = group
+    if (group.state !== 'Empty') return { records: [], response: Errors.NON_EMPTY_GROUP }
+    this.#offsets.removing = 'deleted'
+    const offsets = [...this.#offsets.now(groupId)].map(([name]) => offsetTombstone(groupId, name))
+    this.consumer.store.cause = { removal: 'left', reason: 'deleted' }
+    return { records: [...offsets, ...groupTombstones(groupId, [], group.regexes.keys())], response: Errors.NONE }
+  }
+
   /** Deletes offsets of partitions that no member subscribes to. */
   deleteOffsets(
     groupId: string,
     partitions: readonly string[],
   ): Outcome<GroupRecord, ErrorCode | readonly ErrorCode[]> {
+    const consumer = this.consumer.store.find(groupId)
     const group = this.#groups.get(groupId)
-    if (group === undefined || group.is(DEAD)) return { records: [], response: Errors.GROUP_ID_NOT_FOUND }
-    if (!group.is('Empty') && !group.usesConsumerProtocol) return { records: [], response: Errors.NON_EMPTY_GROUP }
+    if (consumer === undefined && (group === undefined || group.is(DEAD))) {
+      return { records: [], response: Errors.GROUP_ID_NOT_FOUND }
+    }
+    if (group?.is('Empty') === false && !group.usesConsumerProtocol) {
+      return { records: [], response: Errors.NON_EMPTY_GROUP }
+    }
     this.#offsets.removing = 'deleted'
-    const subscribed = this.#subscribed(group)
+    const subscribed = consumer?.topicCounts ?? (group === undefined ? undefined : this.#subscribed(group))
     const records: GroupRecord[] = []
     const response = partitions.map((name): ErrorCode => {
       const topic = parsePartition(name)?.topic ?? name
@@ -277,8 +387,29 @@ export class GroupShard implements Shard<GroupRecord> {
       records.push({ type: 'GroupMetadata', key: { group: groupId }, value: null })
       this.classic.forget(group, 'nothing left')
     }
+    for (const group of this.consumer.store.all()) records.push(...this.#expireOf(group))
     if (records.length > 0) this.#offsets.removing = 'expired'
     return { records, response: undefined }
+  }
+
+  /** Expired offsets of a KIP-848 group, and the group itself when it is empty and nothing is left. */
+  #expireOf(group: ConsumerGroup): GroupRecord[] {
+    const { groupId } = group
+    const records: GroupRecord[] = []
+    const retentionMs = this.#config()['offsets.retention.minutes'] * 60_000
+    let kept = 0
+    for (const [name, { commitTimestamp, expireTimestamp }] of this.#offsets.now(groupId)) {
+      const endMs = expireTimestamp >= 0 ? expireTimestamp : commitTimestamp + retentionMs
+      const isKept =
+        group.isSubscribedTo(parsePartition(name)?.topic ?? '') ||
+        this.#nowMs() < endMs ||
+        this.#offsets.isPending(groupId, name)
+      if (isKept) kept++
+      else records.push(offsetTombstone(groupId, name))
+    }
+    if (kept > 0 || group.state !== 'Empty' || this.#offsets.isPending(groupId)) return records
+    this.consumer.store.cause = { removal: 'left', reason: 'nothing left' }
+    return [...records, ...groupTombstones(groupId, [], group.regexes.keys())]
   }
 
   /** `ClassicGroup.offsetExpirationCondition` and `OffsetExpirationConditionImpl`. */
@@ -309,6 +440,28 @@ export class GroupShard implements Shard<GroupRecord> {
   #nowMs(): Millis {
     return this.#host.env.clock.wallMs()
   }
+}
+
+/** `ConsumerGroup.validateOffsetCommit`. */
+function checkConsumerCommit(
+  group: ConsumerGroup,
+  { memberId, groupInstanceId, generationIdOrMemberEpoch: epoch }: CommitIdentity,
+  isTransactional: boolean,
+  version: number,
+): ErrorCode {
+  if (epoch < 0 && group.members.size === 0) return Errors.NONE
+  if (isTransactional && epoch === -1 && memberId === '' && groupInstanceId === null) return Errors.NONE
+  const member = group.members.get(memberId)
+  if (member === undefined) return Errors.UNKNOWN_MEMBER_ID
+  const isClassic = member.classic !== null
+  if (!isTransactional && !isClassic && version < MEMBER_EPOCH_VERSION) return Errors.UNSUPPORTED_VERSION
+  if (epoch === member.memberEpoch) return Errors.NONE
+  return isTransactional ? Errors.ILLEGAL_GENERATION : staleEpoch(isClassic)
+}
+
+/** What an epoch that is not the member's is called: the classic protocol knows generations. */
+function staleEpoch(isClassic: boolean): ErrorCode {
+  return isClassic ? Errors.ILLEGAL_GENERATION : Errors.STALE_MEMBER_EPOCH
 }
 
 function fetched(

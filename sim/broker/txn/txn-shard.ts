@@ -222,7 +222,8 @@ export class TxnShard implements Shard<TxnRecord> {
     const isFence = !isFromClient
     return this.#write(txn, prepared, isFence ? 'fenced' : 'EndTxn', (error) => {
       if (error !== Errors.NONE) {
-        if (isFence) txn.hasFailedFence = true
+        // Under version 2 the epoch is raised by the record itself, which is not there.
+        if (isFence && clientVersion < 2) txn.hasFailedFence = true
         return done(error)
       }
       done(answerTo(txn.facts))

@@ -27,6 +27,11 @@ export function parseZooKeeperBrokerConfig(
     if (Object.hasOwn(ZOOKEEPER_MODE_SETTINGS, name)) own[name] = value
     else if (KRAFT_ONLY.has(name)) {
       problems.push({ message: `${name} is a setting of KRaft mode`, mend: 'leave it out, or set cluster.mode: kraft' })
+    } else if (name === 'authorizer.class.name' && value !== '') {
+      problems.push({
+        message: 'no authorizer is simulated in ZooKeeper mode',
+        mend: 'leave it out, or set cluster.mode: kraft',
+      })
     } else rest[name] = value
   }
   return { zookeeper: parseConfig(ZOOKEEPER_MODE_SETTINGS, own, problems), rest }

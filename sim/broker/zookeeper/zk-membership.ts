@@ -275,7 +275,7 @@ export class ZkMembership implements Membership, ClusterAdministration {
     host.setImage(this.#metadata.setConfig(resource, settings))
     if (!isChange) return
     const topic = resource.slice('topic:'.length)
-    host.onConfigsChanged(isTopic ? new Set([topic]) : undefined)
+    if (isTopic) host.onTopicConfigChanged(topic)
     if (isTopic && settings.get(UNCLEAN) === 'true') this.#local.enableUncleanElection(topic)
     if (!isTopic && !wasUnclean && topicDefaults()[UNCLEAN]) this.#local.enableUncleanElection()
   }
@@ -290,6 +290,12 @@ export class ZkMembership implements Membership, ClusterAdministration {
   ): void {
     this.#local.handle(api, body, origin.api === api, (response) => {
       if (!this.#isClosed) done(response)
+    })
+  }
+
+  send<A extends ForwardableApi>(api: A, body: Apis[A]['request'], done: () => void): void {
+    this.#local.handle(api, body, false, () => {
+      if (!this.#isClosed) done()
     })
   }
 

@@ -24,7 +24,7 @@ import { isZooKeeperTrouble, type KafkaZkClient } from '../../zookeeper/kafka/ka
 import { runTask, type Task } from '../../zookeeper/kafka/task.js'
 import { NO_LEADER, topicPartition } from '../../zookeeper/kafka/znodes.js'
 import { apiError, type ApiError, NO_ERROR } from '../controller-result.js'
-import { findTopicsToDelete } from '../delete-topics.js'
+import { findTopicsToDelete, type Permitted } from '../delete-topics.js'
 import { errorResponse } from '../error-responses.js'
 import { failedTopic } from '../topic-creation.js'
 import { CLUSTER_METADATA_TOPIC } from '../topic-names.js'
@@ -67,6 +67,8 @@ type AdminApi =
   | 'UpdateFeatures'
   | 'UnregisterBroker'
   | 'DescribeQuorum'
+  | 'CreateAcls'
+  | 'DeleteAcls'
 
 type Answer<A extends ApiName> = (response: Apis[A]['response'] | undefined) => void
 type Handler<A extends ApiName> = (body: Apis[A]['request'], done: Answer<A>, isClient: boolean) => void
@@ -80,6 +82,8 @@ interface Delayed {
 
 const throttleTimeMs = 0
 const PREFERRED = 0
+/** There is none in ZooKeeper mode. */
+const NO_AUTHORIZER = apiError(Errors.SECURITY_DISABLED, 'No Authorizer is configured.')
 
 export class ZkControllerServer {
   readonly controller: ZkController
@@ -124,6 +128,8 @@ export class ZkControllerServer {
       AlterPartitionReassignments: (body, done) => this.#alterReassignments(body, done),
       ListPartitionReassignments: (body, done) => this.#listReassignments(body, done),
       UpdateFeatures: (body, done) => this.#updateFeatures(body, done),
+      CreateAcls: (body, done) => done(errorResponse('CreateAcls', body, NO_AUTHORIZER)),
+      DeleteAcls: (body, done) => done(errorResponse('DeleteAcls', body, NO_AUTHORIZER)),
     }
   }
 
@@ -268,7 +274,7 @@ export class ZkControllerServer {
       return done(errorResponse('DeleteTopics', body, apiError(Errors.TOPIC_DELETION_DISABLED)))
     }
     const { admin } = this
-    const { refused, found } = findTopicsToDelete(this.#host.image(), body)
+    const { refused, found } = findTopicsToDelete(this.#host.image(), body, everything)
     const remove = function* (): Task<{ id: string; name: string; error: ApiError }[]> {
       const outcomes: { id: string; name: string; error: ApiError }[] = []
       for (const [id, name] of found) outcomes.push({ id, name, error: yield* admin.deleteTopic(name) })
@@ -462,4 +468,9 @@ function onceNamed<T>(items: readonly T[], nameOf: (item: T) => string): { singl
     single: items.filter((item) => counts.get(nameOf(item)) === 1),
     refused: [...counts].filter(([, count]) => count > 1).map(([name]) => name),
   }
+}
+
+/** Nobody's permissions are asked about. */
+function everything(names: ReadonlySet<string>): Permitted {
+  return { describable: names, deletable: names }
 }

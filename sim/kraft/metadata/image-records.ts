@@ -1,6 +1,6 @@
 /**
  * An image as the records of a snapshot, in Kafka's order (`MetadataImage.write`): features first with metadata.version
- * foremost, brokers, controllers, topics each followed by its partitions, configurations, producer ids.
+ * foremost, brokers, controllers, topics each followed by its partitions, configurations, producer ids, ACLs.
  *
  * Replaying these onto the empty image gives the same image again.
  */
@@ -17,7 +17,7 @@ import type {
   RegisterControllerRecord,
   Uuid,
 } from './records.js'
-import { configRecord, featureLevelRecord, RESOURCE_BROKER, RESOURCE_TOPIC, topicRecord } from './records.js'
+import { aclRecord, configRecord, featureLevelRecord, RESOURCE_BROKER, RESOURCE_TOPIC, topicRecord } from './records.js'
 
 export function imageToRecords(image: MetadataImage): MetadataRecord[] {
   const version = imageMetadataVersion(image)
@@ -48,6 +48,7 @@ export function imageToRecords(image: MetadataImage): MetadataRecord[] {
       nextProducerId: image.nextProducerId,
     })
   }
+  for (const [id, acl] of image.acls) records.push(aclRecord(id, acl))
   return records
 }
 

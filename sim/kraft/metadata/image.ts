@@ -9,7 +9,9 @@
 
 import type { NodeName } from '../../kernel/names.js'
 import type { Epoch, NodeId, Offset } from '../../kernel/units.js'
+import type { Acl } from './acl.js'
 import type {
+  AccessControlEntryRecord,
   BrokerRegistrationChangeRecord,
   LeaderRecoveryState,
   PartitionChangeRecord,
@@ -87,6 +89,7 @@ export interface MetadataImage {
   readonly features: ReadonlyMap<string, number>
   /** First id of the next block of producer ids; 0 before the first block. */
   readonly nextProducerId: number
+  readonly acls: ReadonlyMap<Uuid, Acl>
 }
 
 export const EMPTY_IMAGE: MetadataImage = {
@@ -99,6 +102,7 @@ export const EMPTY_IMAGE: MetadataImage = {
   configs: new Map(),
   features: new Map(),
   nextProducerId: 0,
+  acls: new Map(),
 }
 
 /** Key of `configs`; undefined for types that are not modelled. */
@@ -133,6 +137,12 @@ export function isReassigning(partition: PartitionImage): boolean {
 /** Active: neither fenced nor in controlled shutdown. */
 export function isActive(broker: BrokerImage): boolean {
   return !broker.fenced && !broker.inControlledShutdown
+}
+
+/** What an ACL record says, without its id. */
+export function aclFromRecord(record: AccessControlEntryRecord): Acl {
+  const { resourceType, resourceName, patternType, principal, host, operation, permissionType } = record
+  return { resourceType, resourceName, patternType, principal, host, operation, permissionType }
 }
 
 export function partitionFromRecord(record: PartitionRecord): PartitionImage {

@@ -8,8 +8,10 @@
 
 import { assert, unreachable } from '../../kernel/errors.js'
 import type { Epoch, NodeId, Offset } from '../../kernel/units.js'
+import type { Acl } from './acl.js'
 import type { BrokerImage, ControllerImage, MetadataImage, PartitionImage, TopicImage } from './image.js'
 import {
+  aclFromRecord,
   brokerFromRecord,
   clearElr,
   configKey,
@@ -116,6 +118,8 @@ export class MetadataDelta {
   readonly changedConfigs: Map<string, Map<string, string | null>> = new Map()
   /** 0: no longer finalised. */
   readonly changedFeatures: Map<string, number> = new Map()
+  /** null: removed. One that was added and removed within the delta leaves no trace. */
+  readonly changedAcls: Map<Uuid, Acl | null> = new Map()
   readonly #topicNames = new Map<Uuid, string>()
   #nextProducerId: number
   #offset: Offset
@@ -172,6 +176,11 @@ export class MetadataDelta {
       case 'ProducerIdsRecord':
         this.#nextProducerId = record.nextProducerId
         return
+      case 'AccessControlEntryRecord':
+        this.changedAcls.set(record.id, aclFromRecord(record))
+        return
+      case 'RemoveAccessControlEntryRecord':
+        return this.#replayRemoveAcl(record.id)
       case 'NoOpRecord':
       case 'BeginTransactionRecord':
       case 'EndTransactionRecord':
@@ -197,6 +206,7 @@ export class MetadataDelta {
     }
     for (const name of this.image.features.keys())
       if (!this.changedFeatures.has(name)) this.changedFeatures.set(name, 0)
+    for (const id of this.image.acls.keys()) if (!this.changedAcls.has(id)) this.changedAcls.set(id, null)
   }
 
   /** True when some topic of this name was deleted, even if there is another one now. */
@@ -225,6 +235,7 @@ export class MetadataDelta {
       configs: this.#applyConfigs(),
       features: this.#applyFeatures(),
       nextProducerId: this.#nextProducerId,
+      acls: merged(image.acls, this.changedAcls),
     }
     return this.#applied
   }
@@ -338,6 +349,15 @@ export class MetadataDelta {
     // KAFKA-18979: a level of kraft.version here is a leftover; the quorum keeps it in control records.
     if (record.name === KRAFT_FEATURE) return
     this.changedFeatures.set(record.name, record.featureLevel)
+  }
+
+  #replayRemoveAcl(id: Uuid): void {
+    if (this.image.acls.has(id)) {
+      this.changedAcls.set(id, null)
+      return
+    }
+    const wasAdded = this.changedAcls.delete(id)
+    assert(wasAdded, 'metadata: removal of an unknown ACL', { id })
   }
 
   #applyTopics(): ReadonlyMap<string, TopicImage> {

@@ -4,7 +4,7 @@
  * Field names, defaults and the meaning of -1, -2 and null are those of Kafka's record schemas (KIP-631 and later:
  * KIP-841 controlled shutdown, KIP-866 transactions, KIP-919 controllers, KIP-858 directories, KIP-966 ELR). Every
  * record carries the schema `version` that it is written with; record-codec.ts gives its bytes. Records are deeply
- * read-only and travel by reference. Not modelled: ACLs, quotas, SCRAM, delegation tokens, the ZooKeeper migration.
+ * read-only and travel by reference. Not modelled: quotas, SCRAM, delegation tokens, the ZooKeeper migration.
  *
  *   id  record                 id  record                  id  record
  *    0  RegisterBroker          7  FenceBroker             17  BrokerRegistrationChange
@@ -13,9 +13,11 @@
  *    3  Partition              12  FeatureLevel            24  EndTransaction
  *    4  Config                 15  ProducerIds             25  AbortTransaction
  *    5  PartitionChange        27  RegisterController      28  ClearElr
+ *   18  AccessControlEntry     19  RemoveAccessControlEntry
  */
 
 import type { Epoch, NodeId, Offset } from '../../kernel/units.js'
+import type { Acl } from './acl.js'
 
 /** Kafka's `Uuid` in its 22 characters of base64url. */
 export type Uuid = string
@@ -220,6 +222,19 @@ export interface ClearElrRecord {
   readonly topicName: string
 }
 
+/** One ACL (KIP-801). Codes are those of acl.ts. */
+export interface AccessControlEntryRecord extends Acl {
+  readonly type: 'AccessControlEntryRecord'
+  readonly version: number
+  readonly id: Uuid
+}
+
+export interface RemoveAccessControlEntryRecord {
+  readonly type: 'RemoveAccessControlEntryRecord'
+  readonly version: number
+  readonly id: Uuid
+}
+
 export type MetadataRecord =
   | RegisterBrokerRecord
   | UnregisterBrokerRecord
@@ -239,6 +254,8 @@ export type MetadataRecord =
   | AbortTransactionRecord
   | RegisterControllerRecord
   | ClearElrRecord
+  | AccessControlEntryRecord
+  | RemoveAccessControlEntryRecord
 
 export type MetadataRecordType = MetadataRecord['type']
 
@@ -279,6 +296,22 @@ export function configRecord(
   value: string | null,
 ): ConfigRecord {
   return { type: 'ConfigRecord', version: 0, resourceType, resourceName, name, value }
+}
+
+export function aclRecord(id: Uuid, acl: Acl): AccessControlEntryRecord {
+  const { resourceType, resourceName, patternType, principal, host, operation, permissionType } = acl
+  return {
+    type: 'AccessControlEntryRecord',
+    version: 0,
+    id,
+    resourceType,
+    resourceName,
+    patternType,
+    principal,
+    host,
+    operation,
+    permissionType,
+  }
 }
 
 /** A PartitionChangeRecord that changes nothing but what is given. */

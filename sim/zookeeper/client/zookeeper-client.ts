@@ -83,7 +83,8 @@ export class ZooKeeperClient implements SessionClient {
   #lastHeardMs: Millis = 0
   #lastSentMs: Millis = 0
   #timer: EnvTimer | undefined
-  #closing: (() => void) | undefined
+  /** Who waits for the end of the session; undefined while nobody has asked for it. */
+  #closing: (() => void)[] | undefined
 
   constructor(env: Env, options: SessionOptions, listener: SessionListener) {
     assert(options.servers.length > 0, 'zookeeper client: servers')
@@ -183,8 +184,11 @@ export class ZooKeeperClient implements SessionClient {
       this.#env.soon(done)
       return
     }
-    assert(this.#closing === undefined, 'zookeeper client: closed twice')
-    this.#closing = done
+    if (this.#closing !== undefined) {
+      this.#closing.push(done)
+      return
+    }
+    this.#closing = [done]
     this.#submit({
       operation: { type: 'closeSession' },
       xid: 0,
@@ -357,7 +361,7 @@ export class ZooKeeperClient implements SessionClient {
     this.#env.emit('zk.client', { session: this.#sessionId, to: how, server: '' })
     this.#failAll(error)
     if (how === 'expired' && closing === undefined) this.#listener.onExpired()
-    closing?.()
+    for (const done of closing ?? []) done()
   }
 }
 

@@ -32,8 +32,8 @@ export interface LeaderOptions {
   readonly voters: readonly ServerId[]
   /** It serves: clients are welcome. */
   active(server: LeaderServer, epoch: Epoch): void
-  /** It is over. The leader has stopped; nothing comes after. */
-  ended(reason: string): void
+  /** It is over. The leader has stopped; nothing comes after. `wipeMemory`: what is in memory may not be on disk. */
+  ended(reason: string, wipeMemory: boolean): void
 }
 
 interface Proposal {
@@ -133,7 +133,7 @@ export class Leader {
       propose: (request) => this.#propose(request),
       logged: (logged) => this.acked(this.#sid, logged),
       applied: (applied) => this.#applied(applied),
-      failed: (reason) => this.end(reason),
+      failed: (reason) => this.end(reason, true),
     })
     // A clean snapshot to begin with, in the background.
     parts.database.takeSnapshot(false, () => undefined)
@@ -334,14 +334,14 @@ export class Leader {
     return synced.size > this.#options.voters.length / 2
   }
 
-  end(reason: string): void {
+  end(reason: string, wipeMemory = false): void {
     if (this.#isEnded) return
     this.#isEnded = true
     this.#timer?.cancel()
     for (const barrier of [this.#epochBarrier, this.#ackEpochBarrier, this.#newLeaderBarrier]) barrier.end()
     for (const handler of [...this.#learners]) handler.close()
-    if (this.#server === undefined) this.#options.ended(reason)
-    else this.#server.shutDown(() => this.#options.ended(reason))
+    if (this.#server === undefined) this.#options.ended(reason, wipeMemory)
+    else this.#server.shutDown(() => this.#options.ended(reason, wipeMemory))
   }
 
   #isVoter(sid: ServerId): boolean {

@@ -216,7 +216,11 @@ export class Learner {
     prepare()
     this.#server = new LearnerServer(this.#parts, this.#options.isObserver, {
       send: (packet) => this.#link?.send(packet),
-      failed: (reason) => this.end(reason),
+      failed: (reason) => {
+        // Committed transactions may have been applied that are not on disk.
+        this.#isTreeAhead = true
+        this.end(reason)
+      },
     })
   }
 
@@ -245,9 +249,8 @@ export class Learner {
     const { database } = this.#parts
     this.#phase = 'activation'
     if (this.#mode === 'DIFF') return this.#logSynced()
-    database.log.startAfter(database.lastZxid)
     this.#blocked(
-      (done) => database.takeSnapshot(true, done),
+      (done) => database.restartLog(done),
       () => {
         this.#isTreeAhead = false
         this.#logSynced()

@@ -2,7 +2,7 @@
  * A server's database: the tree and the sessions in memory, the log and the snapshots on disk, and the last committed transactions.
  *
  * `load` takes the newest whole snapshot and replays the log over it: everything that was logged, committed or not; the leader of the next epoch
- * decides what of it stays. `fastForward` does so for what was logged and not yet applied when a server stops leading or following. The
+ * decides what of it stays. `catchUp` does so for what was logged and not yet applied when a server stops leading or following. The
  * last `commitLogCount` transactions stay in memory for learners that are behind. Source: `ZKDatabase`, `FileTxnSnapLog`.
  */
 
@@ -35,6 +35,8 @@ export class Database {
   /** Ascending by zxid. */
   committed: TxnEntry[] = []
   #isLoaded = false
+  /** The log ends before the snapshot that was loaded: what will be logged does not continue it. */
+  hasLogGap = false
   #snapshotsBeingWritten = 0
 
   constructor(env: Env, config: ZooKeeperConfig) {
@@ -75,15 +77,27 @@ export class Database {
     }
     const from = this.lastZxid
     this.#isLoaded = true
-    this.fastForward()
+    const lastLogged = this.log.lastZxid()
+    this.hasLogGap = lastLogged !== 0 && lastLogged < from
+    this.#fastForward()
     if (snapshot === 'none') this.takeSnapshot(true, () => undefined)
+    this.#tellRecovered(from)
+  }
+
+  /** Applies what was logged and not applied yet. @throws CorruptLogError, DiskError */
+  catchUp(): void {
+    const from = this.lastZxid
+    this.#fastForward()
+    if (this.lastZxid !== from) this.#tellRecovered(from)
+  }
+
+  #tellRecovered(snapshot: Zxid): void {
     const { tree, sessions } = this
-    const data = { snapshot: from, zxid: tree.lastProcessedZxid, sessions: sessions.size, znodes: tree.nodes.size }
+    const data = { snapshot, zxid: tree.lastProcessedZxid, sessions: sessions.size, znodes: tree.nodes.size }
     this.#env.emit('zk.recovered', data)
   }
 
-  /** Applies what is in the log after the last transaction applied. @throws CorruptLogError */
-  fastForward(): void {
+  #fastForward(): void {
     for (const { entry } of this.log.read(this.lastZxid + 1)) {
       this.apply(entry)
       this.remember(entry)
@@ -165,6 +179,24 @@ export class Database {
       this.#snapshotsBeingWritten--
       done(error as DiskError)
     }
+  }
+
+  /**
+   * Makes a durable snapshot of what is in memory the beginning of history here: a log with a gap, from which nobody may be brought up
+   * to date, goes. ZooKeeper keeps it (ZOOKEEPER-2846).
+   */
+  restartLog(done: (error?: DiskError) => void): void {
+    this.takeSnapshot(true, (error) => {
+      if (error !== undefined) return done(error)
+      try {
+        this.log.clear()
+      } catch (failure) {
+        return done(failure as DiskError)
+      }
+      this.hasLogGap = false
+      this.log.startAfter(this.lastZxid)
+      done()
+    })
   }
 
   get isWritingSnapshot(): boolean {

@@ -123,7 +123,12 @@ export function writeSnapshot(
     disk.replaceFile(path, imageOf(tree, sessions), done)
     return
   }
-  if (disk.exists(path)) disk.remove(path)
+  if (disk.exists(path)) {
+    // A whole one of the same moment is as good, and may be durable already.
+    const bytes = disk.readFile(path)
+    if (bytes !== undefined && readImage(bytes, tree.lastProcessedZxid) !== undefined) return env.soon(done)
+    disk.remove(path)
+  }
   const file = disk.open(path)
   file.append(writer.head(sessions))
   writeRest(env, writer, file, done)

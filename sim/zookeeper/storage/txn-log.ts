@@ -141,6 +141,13 @@ export class TxnLog {
     return true
   }
 
+  /** Removes every file: a durable snapshot holds all of it, and what comes next does not continue it. @throws DiskError */
+  clear(): void {
+    for (const { path } of logFiles(this.#disk)) this.#disk.remove(path)
+    this.roll()
+    this.#unsynced = []
+  }
+
   /** What this log will take next follows `zxid`. */
   startAfter(zxid: Zxid): void {
     this.#lastZxid = zxid

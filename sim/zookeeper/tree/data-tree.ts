@@ -185,7 +185,8 @@ export class DataTree {
     if (parent === undefined) return { type, path, error: 'NONODE' }
     // Before anything else, so that numbers of ACLs are given out in the same order when it is replayed over a fuzzy snapshot.
     const aclId = this.acls.idOf(txn.acl)
-    const there = this.nodes.has(path)
+    // Not whether there is such a znode: while a log is replayed over a fuzzy snapshot, one may be left of a parent that was deleted.
+    const there = parent.children.has(nameOf(path))
     if (txn.parentCVersion > parent.cversion) {
       parent.cversion = txn.parentCVersion
       parent.pzxid = header.zxid

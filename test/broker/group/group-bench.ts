@@ -8,6 +8,7 @@ import { GROUP_RECORD_CODEC } from '../../../sim/broker/group/group-records.js'
 import { type GroupConfig, GROUP_SETTINGS } from '../../../sim/broker/group/group-settings.js'
 import { GroupShard } from '../../../sim/broker/group/group-shard.js'
 import { parseConfig } from '../../../sim/kernel/config-def.js'
+import { EMPTY_IMAGE, type MetadataImage } from '../../../sim/kraft/metadata/image.js'
 import { type ErrorCode, errorName, Errors } from '../../../sim/wire/errors.js'
 import { RecordBatch } from '../../../sim/wire/record-batch.js'
 import type { JoinGroupResponse } from '../../../sim/wire/messages/join-group.js'
@@ -34,6 +35,7 @@ export class GroupBench {
   readonly events: string[] = []
   readonly shard: GroupShard
   readonly config: GroupConfig
+  image: MetadataImage = EMPTY_IMAGE
   #committed = 0
   #fails: ErrorCode = Errors.NONE
   readonly #timers = new Map<string, Timer>()
@@ -57,7 +59,11 @@ export class GroupBench {
       cancel: (key) => void this.#timers.delete(key),
       isScheduled: (key) => this.#timers.has(key),
     }
-    this.shard = new GroupShard(host, () => this.config)
+    this.shard = new GroupShard(
+      host,
+      () => this.config,
+      () => this.image,
+    )
     for (const record of log) this.#replay(record, undefined)
     this.#committed = this.log.length
     this.shard.committed(this.#committed)

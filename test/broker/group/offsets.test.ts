@@ -52,7 +52,7 @@ describe('a commit', () => {
     expect(bench.commit(9)).toBe('NONE')
     expect(bench.fetch()).toBe(9)
     expect(bench.commit(9, '', 3)).toBe('UNKNOWN_MEMBER_ID')
-    expect(new GroupBench().commit(9, '', 3)).toBe('ILLEGAL_GENERATION')
+    expect(new GroupBench().commit(9, '', 3)).toBe('GROUP_ID_NOT_FOUND')
   })
 
   it('keeps its metadata within bounds', () => {
@@ -151,10 +151,10 @@ describe('administration', () => {
 
   it('lists groups by their states', () => {
     const { bench } = grouped()
-    expect(bench.shard.list(['stable'], [])).toEqual([
+    expect(bench.shard.list(['stable'], [], 0)).toEqual([
       { groupId: 'shop', protocolType: 'consumer', groupState: 'Stable', groupType: 'classic' },
     ])
-    expect(bench.shard.list(['Empty'], [])).toEqual([])
-    expect(bench.shard.list([], ['consumer'])).toEqual([])
+    expect(bench.shard.list(['Empty'], [], 0)).toEqual([])
+    expect(bench.shard.list([], ['consumer'], 0)).toEqual([])
   })
 })

@@ -12,7 +12,7 @@ import type { EventType, TraceEvent } from '../../../sim/kernel/events.js'
 import { formatSeconds, millis, type Epoch, type Millis, type NodeId, type Offset } from '../../../sim/kernel/units.js'
 import { EMPTY_IMAGE, type MetadataImage } from '../../../sim/kraft/metadata/image.js'
 import type { MetadataDelta } from '../../../sim/kraft/metadata/metadata-delta.js'
-import { LOG_BROKER_SETTINGS, logConfig, topicDefaults } from '../../../sim/log/log-config.js'
+import { LOG_BROKER_SETTINGS } from '../../../sim/log/log-config.js'
 import { LogManager } from '../../../sim/log/log-manager.js'
 import type { PartitionLog } from '../../../sim/log/partition-log.js'
 import type { ApiName, Apis } from '../../../sim/wire/apis.js'
@@ -105,7 +105,6 @@ export class TestBroker implements Program {
           wire: cluster.wire,
         }),
       metadata: () => this.#image,
-      topicConfig: (topic) => logConfig(topicDefaults(cluster.logBrokerConfig), this.#settingsOf(topic)),
     })
     this.logs.startup()
     this.replicas.startup()

@@ -8,7 +8,10 @@ import { Forwarding } from '../../../sim/broker/forwarding.js'
 import { MetadataCache } from '../../../sim/broker/metadata-cache.js'
 import { ProducerIdManager } from '../../../sim/broker/producer-id-manager.js'
 import { TopicAutoCreation } from '../../../sim/broker/topic-auto-creation.js'
+import { ANONYMOUS } from '../../../sim/kernel/env.js'
+import { makeAuthorizer } from '../../../sim/kraft/metadata/authorizer-config.js'
 import type { MetadataImage } from '../../../sim/kraft/metadata/image.js'
+import { RequestAuthorizer } from '../../../sim/kraft/metadata/request-authorizer.js'
 import { type ApiName, type Apis, maxVersion } from '../../../sim/wire/apis.js'
 import { BytesFrame, openRequest, type RequestFrame, ResponseFrame } from '../../../sim/wire/frame.js'
 import type { IncomingRequest } from '../../../sim/wire/request-server.js'
@@ -26,6 +29,9 @@ export class FakeBroker {
   readonly controller = new FakeController(this.node)
   readonly metadata: MetadataCache
   readonly config: BrokerDynamicConfig
+  readonly auth: RequestAuthorizer
+  /** Who asks. */
+  principal = ANONYMOUS
   readonly #handlers
 
   constructor(given: Record<string, unknown> = {}) {
@@ -33,9 +39,11 @@ export class FakeBroker {
     const forwarding = new Forwarding(controller)
     this.metadata = new MetadataCache(node.env.random)
     this.config = new BrokerDynamicConfig(1, parseBrokerConfig(given))
+    this.auth = new RequestAuthorizer(node.env, makeAuthorizer(this.config.current))
     const absent = undefined as never
     const context: ApiContext = {
       env: node.env,
+      auth: this.auth,
       brokerId: 1,
       clusterId: 'cluster',
       config: this.config,
@@ -61,6 +69,7 @@ export class FakeBroker {
   setImage(image: MetadataImage): void {
     this.metadata.setImage(image)
     this.config.apply(image)
+    this.auth.authorizer?.setAcls(image.acls)
   }
 
   /** Gives the broker a request; the answer fills in when it comes. */
@@ -72,6 +81,7 @@ export class FakeBroker {
       correlationId: 17,
       clientId: 'client-1',
       from: 'p1',
+      principal: this.principal,
       connectionId: 1,
       body,
       connected: true,

@@ -39,6 +39,27 @@ const VECTORS: readonly (readonly [string, MetadataRecord, string])[] = [
   ['BeginTransactionRecord', { type: 'BeginTransactionRecord', version: 0, name: 'b' }, '01 17 00 01 00 02 02 62'],
   ['EndTransactionRecord', { type: 'EndTransactionRecord', version: 0 }, '01 18 00 00'],
   ['AbortTransactionRecord', { type: 'AbortTransactionRecord', version: 0, reason: null }, '01 19 00 00'],
+  [
+    'AccessControlEntryRecord',
+    {
+      type: 'AccessControlEntryRecord',
+      version: 0,
+      id: UUID,
+      resourceType: 2,
+      resourceName: 'foo',
+      patternType: 3,
+      principal: 'User:a',
+      host: '*',
+      operation: 4,
+      permissionType: 3,
+    },
+    `01 12 00 ${UUID_HEX} 02 04 666f6f 03 07 557365723a61 02 2a 04 03 00`,
+  ],
+  [
+    'RemoveAccessControlEntryRecord',
+    { type: 'RemoveAccessControlEntryRecord', version: 0, id: UUID },
+    `01 13 00 ${UUID_HEX} 00`,
+  ],
   ['ClearElrRecord', { type: 'ClearElrRecord', version: 0, topicName: '' }, '01 1c 00 01 00'],
   [
     'ProducerIdsRecord',
