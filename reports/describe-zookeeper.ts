@@ -35,7 +35,25 @@ export function describeZooKeeper(event: TraceEvent): string | undefined {
     case 'zk.apply':
       return `applies ${event.data.type} ${zxid(event.data.zxid)}`
     default:
-      return describeSessions(event)
+      return describeController(event) ?? describeSessions(event)
+  }
+}
+
+/** The controller of ZooKeeper mode, and brokers that refuse one. */
+function describeController(event: TraceEvent): string | undefined {
+  switch (event.type) {
+    case 'zk-controller.elected':
+      return `elected controller, epoch ${event.data.epoch}, by ${zxid(event.data.zxid)}`
+    case 'zk-controller.write':
+      return `controller of epoch ${event.data.epoch} writes ${event.data.path} (${event.data.op}), ${zxid(event.data.zxid)}`
+    case 'zk-controller.failed':
+      return `controller gives up ${event.data.event}: ${event.data.reason}`
+    case 'zk-control.refused': {
+      const { api, controller, controllerEpoch, error } = event.data
+      return `refuses ${api} of b${controller}, controller epoch ${controllerEpoch}: ${error}`
+    }
+    default:
+      return undefined
   }
 }
 

@@ -38,6 +38,15 @@ export interface AlterPartitionOptions {
 
 type Done = (result: AlterPartitionResult) => void
 
+/** Who carries ISR changes to where they are decided. */
+export interface IsrChanges {
+  /**
+   * Asks for a new ISR. `done` comes once: at once with OPERATION_NOT_ATTEMPTED while another change of the partition is under way, else
+   * with the decision.
+   */
+  submit(partition: TopicIdPartition, leaderAndIsr: LeaderAndIsr, done: Done): void
+}
+
 interface Item {
   readonly partition: TopicIdPartition
   readonly leaderAndIsr: LeaderAndIsr
@@ -46,7 +55,7 @@ interface Item {
 
 const RETRY_MS: Millis = 50
 
-export class AlterPartitionManager {
+export class AlterPartitionManager implements IsrChanges {
   readonly #env: Env
   readonly #options: AlterPartitionOptions
   readonly #queued = new Map<string, Item>()
@@ -57,10 +66,6 @@ export class AlterPartitionManager {
     this.#options = options
   }
 
-  /**
-   * Asks for a new ISR. `done` comes once: at once with OPERATION_NOT_ATTEMPTED while another change of the partition
-   * is under way, else with the controller's answer.
-   */
   submit(partition: TopicIdPartition, leaderAndIsr: LeaderAndIsr, done: Done): void {
     const key = keyOf(partition.topicId, partition.index)
     if (this.#queued.has(key)) return done({ ok: false, error: Errors.OPERATION_NOT_ATTEMPTED })

@@ -7,8 +7,8 @@ import type { LogManager } from '../log/log-manager.js'
 import type { ApiName } from '../wire/apis.js'
 import type { IncomingRequestOf } from '../wire/request-server.js'
 import type { BrokerDynamicConfig } from './broker-dynamic-config.js'
-import type { Forwarding } from './forwarding.js'
 import type { GroupCoordinator } from './group/group-coordinator.js'
+import type { ClusterAdministration } from './membership.js'
 import type { MetadataCache } from './metadata-cache.js'
 import type { ProducerIdManager } from './producer-id-manager.js'
 import type { ReplicaManager } from './replica-manager.js'
@@ -24,7 +24,7 @@ export interface ApiContext {
   readonly clusterId: string
   readonly config: BrokerDynamicConfig
   readonly metadata: MetadataCache
-  readonly forwarding: Forwarding
+  readonly forwarding: ClusterAdministration
   readonly autoCreation: TopicAutoCreation
   readonly producerIds: ProducerIdManager
   readonly replicas: ReplicaManager
@@ -32,7 +32,7 @@ export interface ApiContext {
   readonly groups: GroupCoordinator
   readonly transactions: TransactionCoordinator
   readonly verifier: TransactionVerifier
-  /** The finalised level of kraft.version, which the quorum keeps in control records. */
+  /** The finalised level of kraft.version, which the quorum keeps in control records; 0 without a quorum, and then no feature is known. */
   readonly kraftVersion: () => number
 }
 

@@ -10,6 +10,8 @@
  *   transactions      → TransactionCoordinator  InitProducerId, AddPartitionsToTxn, EndTxn, WriteTxnMarkers, …
  *   everything that changes the cluster → the active controller, in an envelope
  *
+ *   what the controller of ZooKeeper mode tells its brokers, and what they ask it → the membership
+ *
  * Whether the sender may do what it asks for is asked where it is answered (`ApiContext.auth`), or by the controller.
  * An API without a line (those of controllers and of raft) is refused by closing the connection, as Kafka's SocketServer does.
  */
@@ -28,9 +30,11 @@ import { metadataHandlers } from './api-metadata.js'
 import { apiVersionsHandler } from './api-versions.js'
 import type { ForwardableApi } from './forwarding-errors.js'
 
-export function brokerHandlers(context: ApiContext): ApiHandlers {
+/** `ofMode`: what brokers of this mode answer beside all others. */
+export function brokerHandlers(context: ApiContext, ofMode: ApiHandlers = {}): ApiHandlers {
   const { replicas } = context
   const handlers: ApiHandlers = {
+    ...ofMode,
     Produce: (request) => replicas.handleProduce(request),
     Fetch: (request) => replicas.handleFetch(request),
     ListOffsets: (request) => replicas.handleListOffsets(request),

@@ -62,7 +62,7 @@ function handleMetadata(context: ApiContext, request: IncomingRequestOf<'Metadat
       .aliveBrokers()
       .map((broker) => ({ nodeId: broker.id, host: broker.host, port: broker.port, rack: broker.rack })),
     clusterId: context.clusterId,
-    controllerId: metadata.randomAliveBrokerId(),
+    controllerId: metadata.controllerId(),
     topics: [...unknownIds, ...topics, ...uncreatable, ...denied],
     clusterAuthorizedOperations: NO_AUTHORIZED_OPERATIONS,
     errorCode: Errors.NONE,
@@ -164,7 +164,7 @@ function describeCluster(
     errorMessage: null,
     endpointType: BROKERS,
     clusterId: context.clusterId,
-    controllerId: metadata.randomAliveBrokerId(),
+    controllerId: metadata.controllerId(),
     brokers: (body.includeFencedBrokers ? metadata.brokers() : metadata.aliveBrokers()).map((broker) => ({
       brokerId: broker.id,
       host: broker.host,

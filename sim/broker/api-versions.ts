@@ -21,13 +21,14 @@ export function apiVersionsHandler(context: ApiContext, served: () => ReadonlySe
     if (!isValid(request)) return request.respond(response({ errorCode: Errors.INVALID_REQUEST }))
     apiKeys ??= versionsOf(served())
     const { features, offset } = context.metadata.image
-    const finalized = new Map(features)
     const kraftVersion = context.kraftVersion()
-    if (kraftVersion > 0) finalized.set(KRAFT_FEATURE, kraftVersion)
+    // Without a quorum there are no features: ZooKeeper mode has a protocol generation instead.
+    const hasFeatures = kraftVersion > 0
+    const finalized = hasFeatures ? new Map(features).set(KRAFT_FEATURE, kraftVersion) : new Map<string, number>()
     request.respond(
       response({
         apiKeys,
-        supportedFeatures: [...SUPPORTED_FEATURES]
+        supportedFeatures: [...(hasFeatures ? SUPPORTED_FEATURES : [])]
           .filter(([, range]) => request.version >= 4 || range.min > 0)
           .map(([name, range]) => ({ name, minVersion: range.min, maxVersion: range.max })),
         finalizedFeaturesEpoch: offset,

@@ -1,44 +1,37 @@
 /**
  * The parts of a broker, made and connected as `BrokerServer.startup` does it. Nothing runs yet.
- *
- * Three of them have a channel to the controller of their own, as in Kafka: `heartbeat` (lifecycle), `forwarding` (envelopes and
- * producer ids) and `alter-partition`.
  */
 
 import type { Env } from '../kernel/env.js'
 import { assert } from '../kernel/errors.js'
-import { LONG_MAX, type Millis, type NodeId } from '../kernel/units.js'
+import type { NodeId } from '../kernel/units.js'
 import { readMetaProperties } from '../kraft/format-storage.js'
 import { makeAuthorizer } from '../kraft/metadata/authorizer-config.js'
-import { KRAFT_FEATURE, SUPPORTED_FEATURES } from '../kraft/metadata/metadata-version.js'
 import { RequestAuthorizer } from '../kraft/metadata/request-authorizer.js'
 import type { Voter } from '../kraft/voter-set.js'
-import { LogManager, readCleanShutdownEpoch } from '../log/log-manager.js'
+import { LogManager } from '../log/log-manager.js'
 import type { WireMode } from '../wire/frame.js'
 import { RequestClient, type RequestClientOptions } from '../wire/request-client.js'
-import { AlterPartitionManager } from './alter-partition-manager.js'
 import type { ApiContext } from './api-context.js'
 import type { ParsedBrokerConfig } from './broker-config.js'
 import { BrokerDynamicConfig } from './broker-dynamic-config.js'
-import { BrokerLifecycle, type LifecycleListener } from './broker-lifecycle.js'
-import { BrokerRaft } from './broker-raft.js'
-import { ControllerChannel } from './controller-channel.js'
 import { internalTopic } from './coordinator/internal-topics.js'
-import { Forwarding } from './forwarding.js'
 import { GroupCoordinator } from './group/group-coordinator.js'
+import type { Membership, MembershipHost } from './membership.js'
 import { MetadataCache } from './metadata-cache.js'
-import { BrokerMetadataPublisher, type MetadataFollower } from './metadata-publisher.js'
 import { ProducerIdManager } from './producer-id-manager.js'
+import { QuorumMembership } from './quorum-membership.js'
 import { ReplicaManager } from './replica-manager.js'
 import { TopicAutoCreation } from './topic-auto-creation.js'
 import { TransactionCoordinator } from './txn/transaction-coordinator.js'
 import { TransactionVerifier } from './txn/verification.js'
+import type { MakeLocalController } from './zookeeper/local-controller.js'
+import { parseZooKeeperBrokerConfig } from './zookeeper/zk-broker-config.js'
+import { type Connect, ZkMembership } from './zookeeper/zk-membership.js'
 
-export interface BrokerOptions {
+interface CommonOptions {
   readonly brokerId: NodeId
   readonly clusterId: string
-  /** The voters of the metadata quorum: the controllers. */
-  readonly voters: readonly Voter[]
   /** Over `broker.rack`. */
   readonly rack?: string
   /** Names and values of server.properties. */
@@ -46,61 +39,44 @@ export interface BrokerOptions {
   readonly wire?: WireMode
 }
 
+/** The voters of the metadata quorum, the controllers; or the way to the ensemble, and the controller of this process. */
+export type BrokerOptions = CommonOptions &
+  (
+    | { readonly voters: readonly Voter[] }
+    | { readonly zookeeper: { readonly connect: Connect; readonly makeController: MakeLocalController } }
+  )
+
 /** The port that brokers advertise; routing goes by host. */
 const BROKER_PORT = 9092
-/** How long a forwarded request may wait for a controller. */
-const FORWARDING_RETRY_MS: Millis = 60_000
-/** The quorum keeps its voters in the log: the newest level of kraft.version. */
-const KRAFT_VERSION = SUPPORTED_FEATURES.get(KRAFT_FEATURE)?.max ?? 0
 
 export class BrokerParts {
-  readonly incarnationId: string
   readonly config: BrokerDynamicConfig
   readonly auth: RequestAuthorizer
-  readonly raft: BrokerRaft
   readonly metadata: MetadataCache
-  readonly publisher: BrokerMetadataPublisher
+  readonly membership: Membership
   readonly logs: LogManager
   readonly replicas: ReplicaManager
-  readonly lifecycle: BrokerLifecycle
   readonly groups: GroupCoordinator
   readonly transactions: TransactionCoordinator
   readonly context: ApiContext
   readonly #env: Env
   readonly #options: BrokerOptions
-  readonly #forwarding: ControllerChannel
-  readonly #alterPartition: ControllerChannel
   readonly #producerIds: ProducerIdManager
   readonly #verifier: TransactionVerifier
   /** To other brokers: markers, and questions about transactions. */
   readonly #interBroker: RequestClient
 
-  constructor(
-    env: Env,
-    options: BrokerOptions,
-    parsed: ParsedBrokerConfig,
-    follower: MetadataFollower,
-    listener: LifecycleListener,
-  ) {
-    const storage = readMetaProperties(env.disk)
-    assert(storage?.clusterId === options.clusterId && storage.nodeId === options.brokerId, 'broker: storage', {
-      storage,
-    })
+  constructor(env: Env, options: BrokerOptions, parsed: ParsedBrokerConfig, host: MembershipHost) {
     this.#env = env
     this.#options = options
-    this.incarnationId = env.random.fork('incarnation').uuid()
     this.config = new BrokerDynamicConfig(options.brokerId, parsed)
     this.auth = new RequestAuthorizer(env, makeAuthorizer(this.config.current))
-    this.metadata = new MetadataCache(env.random.fork('controller-id'))
-    this.publisher = new BrokerMetadataPublisher(follower)
-    this.raft = this.#makeRaft(storage.directoryId)
-    this.#forwarding = this.#channel(FORWARDING_RETRY_MS)
-    this.#alterPartition = this.#channel(LONG_MAX)
+    this.membership = this.#makeMembership(host)
+    this.metadata = new MetadataCache(env.random.fork('controller-id'), this.membership.controllerId)
     this.logs = new LogManager(env, {
       config: this.config.current,
       topicConfig: (topic) => this.config.topicSettings(topic),
     })
-    this.lifecycle = this.#makeLifecycle(storage.directoryId, listener)
     this.#interBroker = this.#requests({
       clientId: `broker-${options.brokerId}-txn`,
       requestTimeoutMs: this.config.current['request.timeout.ms'],
@@ -111,9 +87,9 @@ export class BrokerParts {
     this.#verifier = new TransactionVerifier(env, () => this.metadata.image, this.#interBroker)
     this.#producerIds = new ProducerIdManager(
       options.brokerId,
-      () => this.lifecycle.brokerEpoch,
+      () => this.membership.brokerEpoch,
       env.clock,
-      this.#forwarding,
+      this.membership.controller,
     )
     this.replicas = this.#makeReplicas()
     this.groups = new GroupCoordinator(env, {
@@ -133,57 +109,45 @@ export class BrokerParts {
     this.context = this.#makeContext()
   }
 
-  /** Ends the channels to the controller; that of the lifecycle ends with it. */
+  /** Ends the channel to other brokers. */
   closeChannels(): void {
-    this.#alterPartition.shutdown()
-    this.#forwarding.shutdown()
     this.#interBroker.close()
   }
 
-  #makeRaft(directoryId: string): BrokerRaft {
-    const { brokerId, clusterId, voters, wire } = this.#options
+  #makeMembership(host: MembershipHost): Membership {
+    const { brokerId, clusterId, rack, wire } = this.#options
     const config = this.config.current
-    const connectionSetupTimeoutMs = config['socket.connection.setup.timeout.ms']
-    const options = { brokerId, directoryId, clusterId, voters, config, connectionSetupTimeoutMs }
-    return new BrokerRaft(this.#env, { ...options, ...(wire !== undefined && { wire }) })
-  }
-
-  #makeLifecycle(directoryId: string, listener: LifecycleListener): BrokerLifecycle {
-    const { brokerId, clusterId, rack } = this.#options
-    const config = this.config.current
-    const heartbeatIntervalMs = config['broker.heartbeat.interval.ms']
-    return new BrokerLifecycle(this.#env, {
+    const common = {
       brokerId,
       clusterId,
-      host: this.#env.node,
-      port: BROKER_PORT,
       rack: rack ?? config['broker.rack'],
-      incarnationId: this.incarnationId,
-      logDirs: [directoryId],
-      features: SUPPORTED_FEATURES,
-      previousBrokerEpoch: readCleanShutdownEpoch(this.#env.disk) ?? -1,
-      heartbeatIntervalMs,
-      initialRegistrationTimeoutMs: config['initial.broker.registration.timeout.ms'],
-      highestMetadataOffset: () => this.publisher.lastAppliedOffset,
-      channel: this.#channel(heartbeatIntervalMs),
-      listener,
-    })
+      port: BROKER_PORT,
+      config,
+      requests: (options: RequestClientOptions) => this.#requests(options),
+      host,
+    }
+    if ('zookeeper' in this.#options) {
+      const { zookeeper } = parseZooKeeperBrokerConfig(this.#options.config, [])
+      const topicDefaults = (): BrokerDynamicConfig['topicDefaults'] => this.config.topicDefaults
+      return new ZkMembership(this.#env, { ...common, ...this.#options.zookeeper, zookeeper, topicDefaults })
+    }
+    const { voters } = this.#options
+    const storage = readMetaProperties(this.#env.disk)
+    assert(storage?.clusterId === clusterId && storage.nodeId === brokerId, 'broker: storage', { storage })
+    const quorum = { ...common, voters, directoryId: storage.directoryId, ...(wire !== undefined && { wire }) }
+    return new QuorumMembership(this.#env, quorum)
   }
 
   #makeReplicas(): ReplicaManager {
     const { brokerId } = this.#options
     const config = this.config.current
-    const brokerEpoch = (): number => this.lifecycle.brokerEpoch
+    const brokerEpoch = (): number => this.membership.brokerEpoch
     return new ReplicaManager(this.#env, {
       brokerId,
       brokerEpoch,
       config,
       logManager: this.logs,
-      alterPartition: new AlterPartitionManager(this.#env, {
-        brokerId,
-        brokerEpoch,
-        send: (body, done) => this.#alterPartition.send('AlterPartition', body, done),
-      }),
+      alterPartition: this.membership.isrChanges,
       // One connection of BrokerBlockingSender for each fetcher: it tries again when the fetcher does.
       requests: () =>
         this.#requests({
@@ -200,7 +164,7 @@ export class BrokerParts {
 
   #makeContext(): ApiContext {
     const { brokerId, clusterId } = this.#options
-    const forwarding = new Forwarding(this.#forwarding)
+    const forwarding = this.membership.administration
     const current = (): BrokerDynamicConfig['current'] => this.config.current
     return {
       env: this.#env,
@@ -222,23 +186,8 @@ export class BrokerParts {
       groups: this.groups,
       transactions: this.transactions,
       verifier: this.#verifier,
-      kraftVersion: () => KRAFT_VERSION,
+      kraftVersion: () => this.membership.kraftVersion,
     }
-  }
-
-  #channel(retryTimeoutMs: Millis): ControllerChannel {
-    const socketTimeoutMs = this.config.current['controller.socket.timeout.ms']
-    return new ControllerChannel(this.#env, {
-      retryTimeoutMs,
-      socketTimeoutMs,
-      controller: () => this.raft.controller(),
-      requests: this.#requests({
-        clientId: String(this.#options.brokerId),
-        requestTimeoutMs: Math.min(socketTimeoutMs, retryTimeoutMs),
-        reconnectBackoffMs: 50,
-        reconnectBackoffMaxMs: 50,
-      }),
-    })
   }
 
   #requests(options: RequestClientOptions): RequestClient {

@@ -1,35 +1,34 @@
 /**
  * A broker: Kafka's `BrokerServer` as a program.
  *
- * Starting up, as Kafka does: raft observer and metadata loader → registration, heartbeats → caught up with the metadata: the
- * logs are opened and recovered, replicas made leaders and followers → ready to be unfenced → unfenced: only now does it
- * listen for connections. A broker that cannot register in time stops in order, then ends with a failure.
+ * How it joins the cluster is its membership's (membership.ts): the quorum's or ZooKeeper's. Either way the logs are opened and recovered before it is
+ * let in, and only then does it listen for connections. A broker that cannot register in time stops in order, then ends with a failure.
  *
  * Stopping (SIGTERM): controlled shutdown, for at most 5 minutes, until the controller approves; then connections, metadata,
- * replicas with their logs (flushed, clean shutdown file), channels and raft, in this order. Before startup is over SIGTERM ends the
+ * replicas with their logs (flushed, clean shutdown file), channels and membership, in this order. Before startup is over SIGTERM ends the
  * process at once, without any of this, as Kafka's shutdown hook does. The only log directory failing ends the process.
  *
- *   starting ──unfenced──→ started ──stop──→ stopping ──→ (process ends)
+ *   starting ──let in────→ started ──stop──→ stopping ──→ (process ends)
  *      │                                        ↑
  *      ├── registration timed out ──────────────┘
  *      └── stop ──→ (process ends)
  */
 
 import type { Boot, Env, EnvTimer, Program } from '../kernel/env.js'
-import { assert, UsageError } from '../kernel/errors.js'
+import { assert, type Problem, UsageError } from '../kernel/errors.js'
 import { parsePartition } from '../kernel/names.js'
 import type { Epoch, Millis, NodeId, Offset } from '../kernel/units.js'
-import { imageMetadataVersion, type MetadataImage } from '../kraft/metadata/image.js'
-import type { MetadataDelta } from '../kraft/metadata/metadata-delta.js'
-import { METADATA_VERSION_FEATURE } from '../kraft/metadata/metadata-version.js'
+import type { MetadataImage } from '../kraft/metadata/image.js'
+import type { LocalPartition, MetadataDelta } from '../kraft/metadata/metadata-delta.js'
 import type { PartitionLog } from '../log/partition-log.js'
 import { type RequestServer, serve } from '../wire/request-server.js'
 import type { ApiHandlers } from './api-context.js'
 import { brokerHandlers, dispatch } from './api-handlers.js'
 import { type ParsedBrokerConfig, parseBrokerConfig } from './broker-config.js'
-import type { BrokerState, LifecycleListener, ShutdownReason } from './broker-lifecycle.js'
+import type { BrokerState, ShutdownReason } from './broker-lifecycle.js'
 import { type BrokerOptions, BrokerParts } from './broker-parts.js'
-import type { MetadataFollower } from './metadata-publisher.js'
+import type { Hosted, MembershipHost, ReplicaToStop } from './membership.js'
+import { parseZooKeeperBrokerConfig } from './zookeeper/zk-broker-config.js'
 
 export type { BrokerOptions } from './broker-parts.js'
 
@@ -38,8 +37,11 @@ const SHUTDOWN_TIMEOUT_MS: Millis = 300_000
 
 /** The program of a broker whose disk was formatted. @throws UsageError when the configuration is wrong */
 export function bootBroker(options: BrokerOptions): Boot {
-  const parsed = parseBrokerConfig(options.config)
-  if (parsed.problems.length > 0) throw new UsageError(parsed.problems)
+  const problems: Problem[] = []
+  const mode = 'zookeeper' in options ? parseZooKeeperBrokerConfig(options.config, problems) : undefined
+  const parsed = parseBrokerConfig(mode?.rest ?? options.config)
+  problems.push(...parsed.problems)
+  if (problems.length > 0) throw new UsageError(problems)
   return (env) => new BrokerServer(env, options, parsed)
 }
 
@@ -70,15 +72,13 @@ export interface PartitionView {
 
 type Status = 'starting' | 'started' | 'stopping'
 
-export class BrokerServer implements Program, MetadataFollower, LifecycleListener {
+export class BrokerServer implements Program, MembershipHost {
   readonly #env: Env
   readonly #options: BrokerOptions
   readonly #parts: BrokerParts
   readonly #handlers: ApiHandlers
   #server: RequestServer | undefined
   #status: Status = 'starting'
-  #isCaughtUp = false
-  #isPublished = false
   #shutdownTimer: EnvTimer | undefined
   #ended: () => void
 
@@ -86,11 +86,9 @@ export class BrokerServer implements Program, MetadataFollower, LifecycleListene
     this.#env = env
     this.#options = options
     this.#ended = () => env.halt('registration-timeout')
-    this.#parts = new BrokerParts(env, options, parsed, this, this)
-    this.#handlers = brokerHandlers(this.#parts.context)
-    this.#parts.raft.start()
-    this.#parts.lifecycle.start()
-    this.#parts.raft.loader.install(this.#parts.publisher)
+    this.#parts = new BrokerParts(env, options, parsed, this)
+    this.#handlers = brokerHandlers(this.#parts.context, this.#parts.membership.handlers)
+    this.#parts.membership.start()
   }
 
   // ── starting up ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -102,46 +100,72 @@ export class BrokerServer implements Program, MetadataFollower, LifecycleListene
     if (config.apply(image)) logs.updateBrokerConfig(config.current)
   }
 
-  startManagers(image: MetadataImage, done: () => void): void {
+  startManagers(image: MetadataImage, findStrays: boolean, done: () => void): void {
     this.#env.disk.access(() => {
-      this.#parts.logs.startup((log) => isStray(this.#options.brokerId, image, log))
+      this.#parts.logs.startup((log) => findStrays && isStray(this.#options.brokerId, image, log))
       this.#parts.replicas.startup()
       done()
     })
   }
 
-  applyDelta(delta: MetadataDelta, image: MetadataImage): void {
-    const { brokerId } = this.#options
-    this.#parts.replicas.applyDelta(delta, image)
-    this.#parts.groups.onMetadata(delta)
-    this.#parts.transactions.onMetadata(delta)
-    const mayNeedRefresh = delta.changedFeatures.has(METADATA_VERSION_FEATURE) || delta.changedBrokers.has(brokerId)
-    // BrokerRegistrationTracker: a registration from before directories were known is made again.
-    const directories = image.brokers.get(brokerId)?.logDirs
-    if (mayNeedRefresh && directories?.length === 0 && imageMetadataVersion(image).directoryAssignment) {
-      this.#parts.lifecycle.resendRegistration()
-    }
-  }
-
-  onFirstPublish(): void {
-    this.#isPublished = true
-    this.#maybeReady()
-  }
-
-  onCaughtUp(): void {
-    this.#isCaughtUp = true
-    this.#maybeReady()
-  }
-
-  onUnfenced(): void {
+  startServing(): void {
     this.#status = 'started'
     const { wire } = this.#options
     this.#server = serve(this.#env, (request) => dispatch(this.#handlers, request), wire === undefined ? {} : { wire })
     this.#server.onDisconnect((connectionId) => this.#parts.replicas.onDisconnect(connectionId))
   }
 
-  #maybeReady(): void {
-    if (this.#isCaughtUp && this.#isPublished) this.#parts.lifecycle.setReadyToUnfence()
+  // ── roles ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  applyDelta(delta: MetadataDelta, image: MetadataImage): void {
+    this.#parts.replicas.applyDelta(delta, image)
+    this.#parts.groups.onMetadata(delta)
+    this.#parts.transactions.onMetadata(delta)
+  }
+
+  hosted(topic: string, index: number): Hosted {
+    const { replicas } = this.#parts
+    if (replicas.isOffline(topic, index)) return { kind: 'offline' }
+    const partition = replicas.partition(topic, index)
+    if (partition === undefined) return { kind: 'none' }
+    return { kind: 'online', topicId: partition.topicId, leaderEpoch: partition.leaderEpoch }
+  }
+
+  changeRoles(
+    leaders: readonly LocalPartition[],
+    followers: readonly LocalPartition[],
+    image: MetadataImage,
+  ): ReadonlySet<string> {
+    const { replicas, groups, transactions } = this.#parts
+    const { newLeaders, newFollowers, failed } = replicas.changeRoles(leaders, followers, image)
+    for (const { topic, index, leaderEpoch } of newLeaders) {
+      groups.onElection(topic, index, leaderEpoch)
+      transactions.onElection(topic, index, leaderEpoch)
+    }
+    for (const { topic, index } of newFollowers) {
+      groups.onResignation(topic, index)
+      transactions.onResignation(topic, index)
+    }
+    return failed
+  }
+
+  stopReplicas(stopped: readonly ReplicaToStop[]): void {
+    const { replicas, groups, transactions } = this.#parts
+    for (const { topic, index, isDeleted } of stopped) {
+      replicas.stop(topic, index, isDeleted)
+      if (!isDeleted) continue
+      groups.onResignation(topic, index)
+      transactions.onResignation(topic, index)
+    }
+    replicas.fetchers.closeIdle()
+  }
+
+  onTopicsDeleted(topics: ReadonlySet<string>): void {
+    this.#parts.groups.onTopicsDeleted(topics)
+  }
+
+  onTopicConfigChanged(topic: string): void {
+    this.#parts.logs.topicConfigChanged(topic)
   }
 
   // ── stopping ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -152,36 +176,35 @@ export class BrokerServer implements Program, MetadataFollower, LifecycleListene
     if (this.#status === 'stopping') return
     this.#status = 'stopping'
     this.#ended = done
-    const { lifecycle, replicas, config } = this.#parts
-    if (!config.current['controlled.shutdown.enable']) return lifecycle.beginShutdown()
+    const { membership, replicas, config } = this.#parts
+    if (!config.current['controlled.shutdown.enable']) return membership.beginShutdown()
     replicas.beginControlledShutdown()
-    this.#shutdownTimer = this.#env.after(SHUTDOWN_TIMEOUT_MS, () => lifecycle.beginShutdown())
-    lifecycle.beginControlledShutdown()
+    this.#shutdownTimer = this.#env.after(SHUTDOWN_TIMEOUT_MS, () => membership.beginShutdown())
+    membership.beginControlledShutdown()
   }
 
   onShuttingDown(_reason: ShutdownReason): void {
     this.#status = 'stopping'
     this.#shutdownTimer?.cancel()
-    const { raft, publisher, replicas } = this.#parts
+    const { membership, replicas } = this.#parts
     this.#server?.close()
-    raft.loader.remove(publisher)
-    publisher.close()
+    membership.detach()
     replicas.shutdown(() => {
       this.#parts.closeChannels()
-      raft.client.shutdown(() => this.#ended())
+      membership.close(() => this.#ended())
     })
   }
 
   // ── inspection ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   inspect(): BrokerView {
-    const { lifecycle, publisher, replicas, incarnationId } = this.#parts
+    const { membership, replicas } = this.#parts
     return {
       brokerId: this.#options.brokerId,
-      state: lifecycle.state,
-      brokerEpoch: lifecycle.brokerEpoch,
-      incarnationId,
-      metadataOffset: publisher.lastAppliedOffset,
+      state: membership.state,
+      brokerEpoch: membership.brokerEpoch,
+      incarnationId: membership.incarnationId,
+      metadataOffset: membership.metadataOffset,
       isServing: this.#server !== undefined && this.#status === 'started',
       partitions: [...replicas.partitions()].map((partition) => ({
         partition: partition.name,

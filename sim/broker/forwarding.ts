@@ -14,6 +14,7 @@ import { BytesFrame, openResponse, RequestFrame } from '../wire/frame.js'
 import { encodeAddress, encodePrincipal } from '../wire/principal.js'
 import type { ControllerSender } from './controller-channel.js'
 import { type ForwardableApi, forwardingError } from './forwarding-errors.js'
+import type { ClusterAdministration } from './membership.js'
 
 /** The request on whose behalf something is forwarded: an IncomingRequest is one. */
 export interface RequestOrigin {
@@ -25,7 +26,7 @@ export interface RequestOrigin {
   readonly clientId: string
 }
 
-export class Forwarding {
+export class Forwarding implements ClusterAdministration {
   readonly #channel: ControllerSender
 
   /** @param channel to the controller; its retry timeout is that of forwarding. */
@@ -38,7 +39,6 @@ export class Forwarding {
     this.#channel.send(api, body, done)
   }
 
-  /** `body` is the client's, or what the broker made of it. `done` comes once, by a later event. */
   forward<A extends ForwardableApi>(
     api: A,
     body: Apis[A]['request'],

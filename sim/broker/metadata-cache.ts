@@ -3,7 +3,8 @@
  *
  * Every question is answered from one image. A partition's leader is named whenever its registration is known, fenced or not;
  * otherwise LEADER_NOT_AVAILABLE. A replica is offline when its broker is unregistered, fenced or has lost the directory. Only
- * unfenced brokers are listed, and any of them may be given as "controller", since clients do not talk to the real one.
+ * unfenced brokers are listed, and any of them may be given as "controller", since clients do not talk to the real one (in ZooKeeper mode
+ * they do, and the real one is given).
  */
 
 import type { Random } from '../kernel/random.js'
@@ -24,11 +25,13 @@ export const NO_AUTHORIZED_OPERATIONS = -2_147_483_648
 
 export class MetadataCache {
   readonly #random: Random
+  readonly #controllerId: (() => NodeId) | undefined
   #image: MetadataImage = EMPTY_IMAGE
 
-  /** `random` picks the broker that is named as controller. */
-  constructor(random: Random) {
+  /** `random` picks the broker that is named as controller, unless `controllerId` knows it. */
+  constructor(random: Random, controllerId?: () => NodeId) {
     this.#random = random
+    this.#controllerId = controllerId
   }
 
   get image(): MetadataImage {
@@ -63,6 +66,13 @@ export class MetadataCache {
   aliveBroker(id: NodeId): BrokerImage | undefined {
     const broker = this.#image.brokers.get(id)
     return broker === undefined || broker.fenced ? undefined : broker
+  }
+
+  /** The broker that clients are told to be the controller, or -1. */
+  controllerId(): NodeId {
+    if (this.#controllerId === undefined) return this.randomAliveBrokerId()
+    const id = this.#controllerId()
+    return this.aliveBroker(id) === undefined ? -1 : id
   }
 
   /** A random unfenced broker, or -1. */

@@ -27,7 +27,7 @@ import type { MetadataImage, PartitionImage } from '../kraft/metadata/image.js'
 import type { LogManager } from '../log/log-manager.js'
 import type { PartitionLog } from '../log/partition-log.js'
 import { type ErrorCode, errorName, Errors } from '../wire/errors.js'
-import type { AlterPartitionManager, TopicIdPartition } from './alter-partition-manager.js'
+import type { IsrChanges, TopicIdPartition } from './alter-partition-manager.js'
 import {
   type AlterPartitionResult,
   type CommittedIsr,
@@ -41,7 +41,7 @@ import {
   pendingShrink,
 } from './isr-state.js'
 import { WatchList } from './purgatory.js'
-import { NO_BROKER_EPOCH, Replica, UNCHECKED_BROKER_EPOCH } from './replica.js'
+import { NO_BROKER_EPOCH, Replica, UNCHECKED_BROKER_EPOCH, UNTOLD_BROKER_EPOCH } from './replica.js'
 
 /** No leader, or none known. */
 export const NO_LEADER: NodeId = -1
@@ -55,7 +55,7 @@ export interface PartitionContext {
   readonly brokerEpoch: () => Epoch
   readonly maxLagMs: Millis
   readonly metadata: () => MetadataImage
-  readonly alterPartition: AlterPartitionManager
+  readonly alterPartition: IsrChanges
   /** The partition's log, made when missing. @throws DiskError */
   readonly openLog: (partition: TopicIdPartition) => PartitionLog
   /** Cuts logs and checkpoints their recovery points with it. @throws DiskError */
@@ -248,6 +248,12 @@ export class Partition implements TopicIdPartition {
       })
     }
     return isNewLeaderEpoch
+  }
+
+  /** Opens the log without taking a role. @throws DiskError */
+  ensureLog(): true {
+    this.#open()
+    return true
   }
 
   becomingFollower(): void {
@@ -449,7 +455,8 @@ export class Partition implements TopicIdPartition {
   #isEligible(replica: Replica): boolean {
     const broker = this.#context.metadata().brokers.get(replica.brokerId)
     if (broker === undefined || broker.fenced || broker.inControlledShutdown) return false
-    return replica.brokerEpoch === UNCHECKED_BROKER_EPOCH || replica.brokerEpoch === broker.epoch
+    if (broker.epoch === UNTOLD_BROKER_EPOCH || replica.brokerEpoch === UNCHECKED_BROKER_EPOCH) return true
+    return replica.brokerEpoch === broker.epoch
   }
 
   #aliveBrokerEpoch(id: NodeId): Epoch | undefined {

@@ -9,11 +9,15 @@
  *   follower, new leader epoch   become follower, fetch from the leader if there is one, fail what waits
  *   follower, same leader epoch  only the partition epoch moves
  *
+ * In ZooKeeper mode the controller says the same by LeaderAndIsr (`changeRoles`) and StopReplica (`stop`): every change of roles has a new leader
+ * epoch there, and a follower whose leader is not known to be alive stays what it was.
+ *
  * A DiskError takes the partition offline and, as with Kafka's only log directory, all others and the process after it.
  * Requests are answered by the handlers of replica-produce.ts, replica-fetch.ts and replica-offsets.ts.
  */
 
 import { DiskError, type Env } from '../kernel/env.js'
+import { partitionName } from '../kernel/names.js'
 import type { Epoch, NodeId, Offset } from '../kernel/units.js'
 import type { MetadataImage } from '../kraft/metadata/image.js'
 import type { RequestAuthorizer } from '../kraft/metadata/request-authorizer.js'
@@ -22,7 +26,7 @@ import type { LogManager } from '../log/log-manager.js'
 import type { PartitionLog } from '../log/partition-log.js'
 import type { RequestClient } from '../wire/request-client.js'
 import type { IncomingRequestOf } from '../wire/request-server.js'
-import type { AlterPartitionManager, TopicIdPartition } from './alter-partition-manager.js'
+import type { IsrChanges, TopicIdPartition } from './alter-partition-manager.js'
 import { type FetchAssignment, FetcherManager } from './fetcher-manager.js'
 import { HighWatermarkCheckpoint } from './high-watermark-checkpoint.js'
 import { NO_LEADER, Partition, type PartitionContext } from './partition.js'
@@ -38,7 +42,7 @@ export interface ReplicaManagerOptions {
   readonly brokerEpoch: () => Epoch
   readonly config: BrokerReplicationConfig
   readonly logManager: LogManager
-  readonly alterPartition: AlterPartitionManager
+  readonly alterPartition: IsrChanges
   /** A new client for each fetcher. */
   readonly requests: () => RequestClient
   /** The image of now; it is the new one already when `applyDelta` is called. */
@@ -47,6 +51,16 @@ export interface ReplicaManagerOptions {
   readonly verifier?: TransactionVerifier
   /** Says who may do what to topics; without one everybody may do everything. */
   readonly auth?: RequestAuthorizer
+}
+
+/** What came of new roles in ZooKeeper mode. */
+export interface RoleChanges {
+  /** Led here since now. */
+  readonly newLeaders: readonly Partition[]
+  /** Followed in a new leader epoch. */
+  readonly newFollowers: readonly Partition[]
+  /** Names of those whose log directory failed. */
+  readonly failed: ReadonlySet<string>
 }
 
 export class ReplicaManager {
@@ -177,17 +191,79 @@ export class ReplicaManager {
     this.#highWatermarks.start()
   }
 
+  /** Partitions with a new leader epoch (`makeLeaders`, `makeFollowers`). */
+  changeRoles(
+    leaders: readonly LocalPartition[],
+    followers: readonly LocalPartition[],
+    image: MetadataImage,
+  ): RoleChanges {
+    const newLeaders: Partition[] = []
+    const newFollowers: Partition[] = []
+    const failed = new Set<string>()
+    const attempt = <T>(local: LocalPartition, change: (partition: Partition) => T): T | undefined => {
+      const partition = this.#getOrCreate(local)
+      const outcome = partition && this.#guard(partition, () => change(partition))
+      if (outcome === undefined) failed.add(partitionName(local.topic, local.partition))
+      return outcome
+    }
+    this.#fetchers.remove(leaders.map(({ topic, partition }) => partitionName(topic, partition)))
+    for (const local of leaders) {
+      attempt(local, (partition) => {
+        const isNew = partition.makeLeader(local.image)
+        if (isNew) newLeaders.push(partition)
+        return isNew
+      })
+    }
+    for (const local of followers) {
+      attempt(local, (partition) => {
+        // Without a leader only the log is made, so that its high watermark is kept (KAFKA-1647).
+        if (!image.brokers.has(local.image.leader)) return partition.ensureLog()
+        const isNew = partition.makeFollower(local.image)
+        if (isNew) newFollowers.push(partition)
+        return isNew
+      })
+    }
+    for (const partition of newFollowers) partition.becomingFollower()
+    if (this.#isShuttingDown) this.#fetchers.remove(newFollowers.map((partition) => partition.name))
+    else this.#startFetching(newFollowers, image)
+    for (const partition of newFollowers) completeAfterLeadership(partition)
+    this.#fetchers.closeIdle()
+    this.#highWatermarks.start()
+    return { newLeaders, newFollowers, failed }
+  }
+
+  /** Stops a replica: it fetches no more, and with `isDeleted` it and its log are gone (`stopPartitions`). */
+  stop(topic: string, index: number, isDeleted: boolean): void {
+    const partition = this.#registry.find(topic, index)
+    if (partition === undefined) {
+      // Deleted while the broker was down: the log is there, and nobody hosts it.
+      if (isDeleted) this.#options.logManager.asyncDelete([partitionName(topic, index)])
+    } else if (isDeleted) this.#remove(partition)
+    else {
+      this.#fetchers.remove([partition.name])
+      completeAfterLeadership(partition)
+      this.#env.emit('replica.stopped', { partition: partition.name, deleted: false })
+    }
+  }
+
+  isOffline(topic: string, index: number): boolean {
+    return this.#registry.offlineTopicId(topic, index) !== undefined
+  }
+
   #delete(deletes: LocalReplicaChanges['deletes']): void {
     for (const { topic, topicId, partition: index } of deletes) {
       const partition = this.#registry.find(topic, index)
-      if (partition === undefined || partition.topicId !== topicId) continue
-      this.#fetchers.remove([partition.name])
-      this.#registry.remove(partition)
-      partition.markDeleted()
-      completeAfterLeadership(partition)
-      this.#env.emit('replica.stopped', { partition: partition.name, deleted: true })
-      this.#options.logManager.asyncDelete([partition.name])
+      if (partition?.topicId === topicId) this.#remove(partition)
     }
+  }
+
+  #remove(partition: Partition): void {
+    this.#fetchers.remove([partition.name])
+    this.#registry.remove(partition)
+    partition.markDeleted()
+    completeAfterLeadership(partition)
+    this.#env.emit('replica.stopped', { partition: partition.name, deleted: true })
+    this.#options.logManager.asyncDelete([partition.name])
   }
 
   #lead(leaders: readonly LocalPartition[]): void {

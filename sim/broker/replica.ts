@@ -13,6 +13,8 @@ import type { Epoch, Millis, NodeId, Offset } from '../kernel/units.js'
 export const NO_BROKER_EPOCH = -2
 /** A fetch of a version that does not carry the broker epoch: never checked. */
 export const UNCHECKED_BROKER_EPOCH = -1
+/** What metadata says of a broker's epoch where it tells none (ZooKeeper mode). */
+export const UNTOLD_BROKER_EPOCH = -1
 /** The follower's offset is not known. */
 export const UNKNOWN_OFFSET: Offset = -1
 

@@ -8,7 +8,8 @@ import type { Millis } from '../kernel/units.js'
 import { ZERO_UUID } from '../kraft/metadata/records.js'
 import type { Apis } from '../wire/apis.js'
 import { type ErrorCode, Errors } from '../wire/errors.js'
-import type { Forwarding, RequestOrigin } from './forwarding.js'
+import type { RequestOrigin } from './forwarding.js'
+import type { ClusterAdministration } from './membership.js'
 import { type MetadataTopic, NO_AUTHORIZED_OPERATIONS } from './metadata-cache.js'
 import { isInternalTopic, isValidTopicName } from './topic-names.js'
 
@@ -29,11 +30,11 @@ export interface InternalTopic {
 type CreatableTopic = Apis['CreateTopics']['request']['topics'][number]
 
 export class TopicAutoCreation {
-  readonly #forwarding: Forwarding
+  readonly #forwarding: ClusterAdministration
   readonly #options: TopicAutoCreationOptions
   readonly #inFlight = new Set<string>()
 
-  constructor(forwarding: Forwarding, options: TopicAutoCreationOptions) {
+  constructor(forwarding: ClusterAdministration, options: TopicAutoCreationOptions) {
     this.#forwarding = forwarding
     this.#options = options
   }

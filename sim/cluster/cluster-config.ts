@@ -6,7 +6,12 @@
  */
 
 import { BROKER_SETTINGS, isKnownBrokerSetting, parseBrokerConfig } from '../broker/broker-config.js'
+import { parseZooKeeperBrokerConfig } from '../broker/zookeeper/zk-broker-config.js'
 import { CONTROLLER_SETTINGS, parseControllerConfig } from '../controller/controller-config.js'
+import {
+  parseZooKeeperControllerConfig,
+  ZOOKEEPER_CONTROLLER_SETTINGS,
+} from '../controller/zookeeper/zk-controller-config.js'
 import { nearest, parseConfig } from '../kernel/config-def.js'
 import type { Problem } from '../kernel/errors.js'
 import {
@@ -15,15 +20,45 @@ import {
   SUPPORTED_FEATURES,
 } from '../kraft/metadata/metadata-version.js'
 import { LOG_SETTINGS } from '../log/log-config.js'
-import type { ClusterSpec, RawConfig } from './cluster-spec.js'
+import { ZOOKEEPER_MODE_SETTINGS } from '../zookeeper/kafka/zookeeper-settings.js'
+import { ZOOKEEPER_SETTINGS } from '../zookeeper/zookeeper-config.js'
+import type { ClusterMode, ClusterSpec, RawConfig } from './cluster-spec.js'
 
 /** Everything wrong with settings of brokers and controllers. */
-export function checkServerConfig(raw: RawConfig): readonly Problem[] {
+export function checkServerConfig(raw: RawConfig, mode: ClusterMode = 'kraft'): readonly Problem[] {
+  return mode === 'kraft' ? checkQuorumConfig(raw) : checkZooKeeperModeConfig(raw)
+}
+
+/** Everything wrong with settings of ZooKeeper servers. */
+export function checkEnsembleConfig(raw: RawConfig): readonly Problem[] {
+  const problems: Problem[] = []
+  parseConfig(ZOOKEEPER_SETTINGS, raw, problems)
+  return problems
+}
+
+function checkZooKeeperModeConfig(raw: RawConfig): readonly Problem[] {
+  const problems: Problem[] = []
+  const { rest } = parseZooKeeperBrokerConfig(raw, problems)
+  const known: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(rest)) {
+    if (isKnownBrokerSetting(name)) known[name] = value
+    else problems.push(unknown(name, Object.keys(ZOOKEEPER_MODE_SETTINGS)))
+  }
+  problems.push(...parseBrokerConfig(known).problems)
+  parseZooKeeperControllerConfig(known, problems)
+  const seen = new Set<string>()
+  return problems.filter(({ message }) => !seen.has(message) && seen.add(message))
+}
+
+function checkQuorumConfig(raw: RawConfig): readonly Problem[] {
   const problems: Problem[] = []
   const known: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(raw)) {
     if (isKnownBrokerSetting(name) || Object.hasOwn(CONTROLLER_SETTINGS, name)) known[name] = value
-    else problems.push(unknown(name))
+    else if (Object.hasOwn(ZOOKEEPER_MODE_SETTINGS, name)) {
+      const mend = 'leave it out, or set cluster.mode: zookeeper'
+      problems.push({ message: `${name} is a setting of ZooKeeper mode`, mend })
+    } else problems.push(unknown(name))
   }
   const fromBroker = parseBrokerConfig(known).problems.filter(
     (problem) => !problem.message.startsWith('unknown setting'),
@@ -40,7 +75,8 @@ export function checkServerConfig(raw: RawConfig): readonly Problem[] {
 
 /** Given settings that Kafka knows and that change nothing here. */
 export function settingsWithoutEffect(raw: RawConfig): readonly string[] {
-  return parseBrokerConfig(raw).ignored.filter((name) => !Object.hasOwn(CONTROLLER_SETTINGS, name))
+  const readElsewhere = { ...CONTROLLER_SETTINGS, ...ZOOKEEPER_CONTROLLER_SETTINGS }
+  return parseBrokerConfig(raw).ignored.filter((name) => !Object.hasOwn(readElsewhere, name))
 }
 
 /** Everything wrong with settings of a topic. */
@@ -75,7 +111,7 @@ export function featureLevels(spec: ClusterSpec): ReadonlyMap<string, number> {
   return levels
 }
 
-function unknown(name: string): Problem {
-  const near = nearest(name, [...Object.keys(BROKER_SETTINGS), ...Object.keys(CONTROLLER_SETTINGS)])
+function unknown(name: string, others: readonly string[] = Object.keys(CONTROLLER_SETTINGS)): Problem {
+  const near = nearest(name, [...Object.keys(BROKER_SETTINGS), ...others])
   return { message: `unknown setting ${name}`, ...(near && { mend: `did you mean ${near}?` }) }
 }

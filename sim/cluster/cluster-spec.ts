@@ -7,10 +7,21 @@ import type { Micros, NodeId } from '../kernel/units.js'
 /** Settings under Kafka's names, as the user wrote them. */
 export type RawConfig = Readonly<Record<string, string | number | boolean | readonly string[]>>
 
+export type ClusterMode = 'kraft' | 'zookeeper'
+
+export interface EnsembleSpec {
+  readonly servers: number
+  /** zoo.cfg names, for every server. */
+  readonly config: RawConfig
+}
+
 export interface ClusterSpec {
-  readonly mode: 'kraft'
+  readonly mode: ClusterMode
   readonly brokers: number
+  /** 0 in ZooKeeper mode, where one of the brokers is the controller. */
   readonly controllers: number
+  /** Servers of the ensemble; none in KRaft mode. */
+  readonly zookeeper: EnsembleSpec
   /** server.properties names, for every broker and controller. */
   readonly config: RawConfig
   /** Settings of single nodes, over `config`: `{ b1: { 'log.segment.bytes': 1024 } }`. */

@@ -17,6 +17,7 @@ export interface PartitionView {
   /** -1 when there is none. */
   leader: NodeId
   leaderEpoch: Epoch
+  partitionEpoch: Epoch
   isr: readonly NodeId[]
   elr: readonly NodeId[]
   replicas: readonly NodeId[]
@@ -31,6 +32,8 @@ const WATCHED: readonly EventType[] = [
   'controller.broker',
   'node.start',
   'node.down',
+  'zk.leading',
+  'zk.state',
 ]
 
 export class ClusterView {
@@ -39,6 +42,8 @@ export class ClusterView {
   readonly #unfenced = new Set<NodeName>()
   #controller: NodeName | undefined
   #controllerEpoch: Epoch = -1
+  #ensembleLeader: NodeName | undefined
+  #ensembleEpoch: Epoch = -1
 
   constructor(trace: Trace) {
     trace.watch(WATCHED, (event) => this.#observe(event))
@@ -71,6 +76,11 @@ export class ClusterView {
     return this.#controller !== undefined && this.#up.has(this.#controller) ? this.#controller : undefined
   }
 
+  /** The server that leads the ensemble in its newest epoch, if its process is up. */
+  ensembleLeader(): NodeName | undefined {
+    return this.#ensembleLeader !== undefined && this.#up.has(this.#ensembleLeader) ? this.#ensembleLeader : undefined
+  }
+
   isUp(node: NodeName): boolean {
     return this.#up.has(node)
   }
@@ -93,6 +103,14 @@ export class ClusterView {
         this.#controller = event.node
         this.#controllerEpoch = event.data.epoch
         break
+      case 'zk.leading':
+        if (event.data.epoch < this.#ensembleEpoch) break
+        this.#ensembleLeader = event.node
+        this.#ensembleEpoch = event.data.epoch
+        break
+      case 'zk.state':
+        if (event.node === this.#ensembleLeader && event.data.to !== 'leading') this.#ensembleLeader = undefined
+        break
       case 'controller.broker': {
         const name = nodeName(event.data.broker)
         if (event.data.change === 'unfenced') this.#unfenced.add(name)
@@ -103,10 +121,21 @@ export class ClusterView {
         if (event.data.change === 'deleted') this.#forget(event.data.topic)
         break
       case 'controller.partition': {
-        const { partition, leader, leaderEpoch, isr, elr, replicas, unclean } = event.data
-        const before = this.#partitions.get(partition)?.uncleanElections ?? 0
-        const uncleanElections = before + (unclean ? 1 : 0)
-        this.#partitions.set(partition, { partition, leader, leaderEpoch, isr, elr, replicas, uncleanElections })
+        const { partition, leader, leaderEpoch, partitionEpoch, isr, elr, replicas, unclean } = event.data
+        const known = this.#partitions.get(partition)
+        // Late news of a deposed controller, of ZooKeeper mode.
+        if (known !== undefined && partitionEpoch < known.partitionEpoch) break
+        const uncleanElections = (known?.uncleanElections ?? 0) + (unclean ? 1 : 0)
+        this.#partitions.set(partition, {
+          partition,
+          leader,
+          leaderEpoch,
+          partitionEpoch,
+          isr,
+          elr,
+          replicas,
+          uncleanElections,
+        })
         break
       }
       default:

@@ -1,7 +1,9 @@
 /**
  * A whole cluster on a simulated world: built from a specification, started, and operated from outside.
  *
- * Brokers and controllers get a formatted disk and nothing else; they find one another through the network. Everything a scenario or
+ * Brokers and controllers get a formatted disk and nothing else (in ZooKeeper mode brokers an empty one, and servers of the ensemble their `myid`); they
+ * find one another through the network. A broker of ZooKeeper mode that ends because it cannot join is started again, as service managers do.
+ * Everything a scenario or
  * the explorer does to the cluster goes through here: starting and ending processes, disks, clocks, network rules, new brokers. What an
  * administrator does (topics, reassignments) goes through the admin client, over the wire.
  */
@@ -11,23 +13,33 @@ import { bootController } from '../controller/controller-server.js'
 import type { Engine } from '../kernel/engine.js'
 import { assert } from '../kernel/errors.js'
 import type { Boot } from '../kernel/env.js'
-import { nodeId, type NodeName } from '../kernel/names.js'
+import type { TraceEvent } from '../kernel/events.js'
+import { nodeId, type NodeName, zookeeperId, zookeeperName } from '../kernel/names.js'
 import type { Random } from '../kernel/random.js'
+import type { Micros } from '../kernel/units.js'
 import { formatStorage } from '../kraft/format-storage.js'
 import type { WireMode } from '../wire/frame.js'
 import type { HostClock } from '../world/clock.js'
 import type { SimDisk } from '../world/disk.js'
 import type { SimNetwork } from '../world/network.js'
 import { World } from '../world/world.js'
+import { writeMyId } from '../zookeeper/storage/epoch-files.js'
+import { bootZooKeeper } from '../zookeeper/zookeeper-server.js'
 import { AdminNode } from './admin-node.js'
 import type { ClusterSpec, RawConfig } from './cluster-spec.js'
 import { featureLevels } from './cluster-config.js'
 import { ClusterView } from './cluster-view.js'
+import { LOST_SESSION, NO_ENSEMBLE, ZNODE_EXISTS } from '../broker/zookeeper/zk-membership.js'
+import { zookeeperSide } from './zookeeper-side.js'
 
 /** The node on which the cluster's own admin client runs. */
 export const ADMIN_NODE: NodeName = 'admin'
 /** Who brokers, controllers and the cluster's own admin client are; a super user wherever there is an authorizer. */
 export const CLUSTER_PRINCIPAL = 'User:kafka'
+
+/** Ends of a broker's process after which it is started again, and how long that takes (systemd's Restart=on-failure with RestartSec=5). */
+const RESTARTED: readonly string[] = [NO_ENSEMBLE, ZNODE_EXISTS, LOST_SESSION]
+const RESTART_DELAY: Micros = 5_000_000
 
 export class Cluster {
   readonly engine: Engine
@@ -37,6 +49,8 @@ export class Cluster {
   readonly admin: AdminNode
   readonly brokers: NodeName[]
   readonly controllers: readonly NodeName[]
+  /** Servers of the ensemble; none in KRaft mode. */
+  readonly zookeeper: readonly NodeName[]
   readonly #wire: WireMode
   readonly #random: Random
   readonly #clusterId: string
@@ -64,6 +78,9 @@ export class Cluster {
     this.#clusterId = this.#random.fork('cluster-id').uuid()
     this.brokers = Array.from({ length: spec.brokers }, (_, i) => `b${i + 1}`)
     this.controllers = Array.from({ length: spec.controllers }, (_, i) => `c${i + 1}`)
+    this.zookeeper = Array.from({ length: spec.zookeeper.servers }, (_, i) => zookeeperName(i + 1))
+    engine.trace.watch(['node.down'], (event) => this.#superviseStart(event))
+    for (const name of this.zookeeper) this.#addZooKeeper(name)
     for (const name of [...this.controllers, ...this.brokers]) {
       this.#directoryIds.set(name, this.#random.fork(`directory/${name}`).uuid())
     }
@@ -77,9 +94,9 @@ export class Cluster {
     return this.world.network
   }
 
-  /** Powers everything on: controllers first, then brokers, then the admin client. */
+  /** Powers everything on: the ensemble or controllers first, then brokers, then the admin client. */
   startAll(): void {
-    for (const name of [...this.controllers, ...this.brokers, ADMIN_NODE]) this.start(name)
+    for (const name of [...this.zookeeper, ...this.controllers, ...this.brokers, ADMIN_NODE]) this.start(name)
   }
 
   /** Adds a client node; `start` starts it. Its principal is ANONYMOUS unless given. */
@@ -123,6 +140,7 @@ export class Cluster {
   wipe(node: NodeName): void {
     if (this.view.isUp(node)) this.kill(node)
     this.world.wipe(node)
+    if (this.zookeeper.includes(node)) return this.#nameZooKeeper(node)
     if (nodeId(node) === undefined) return
     // A voter with another directory is another voter; a broker keeps its own, as nothing reassigns replicas to directories.
     if (!this.controllers.includes(node)) return this.#format(node)
@@ -151,7 +169,37 @@ export class Cluster {
   /** Settings that a broker takes up at its next start, over those of the specification. */
   configure(node: NodeName, config: RawConfig): void {
     this.#overrides.set(node, { ...this.#overrides.get(node), ...config })
-    this.world.setBoot(node, this.#boot(node))
+    this.world.setBoot(node, this.zookeeper.includes(node) ? this.#bootZooKeeper(node) : this.#boot(node))
+  }
+
+  #addZooKeeper(name: NodeName): void {
+    this.world.addNode(name, this.#bootZooKeeper(name))
+    this.#nameZooKeeper(name)
+  }
+
+  #bootZooKeeper(name: NodeName): Boot {
+    const config = { ...this.spec.zookeeper.config, ...this.spec.nodes[name], ...this.#overrides.get(name) }
+    const members = this.zookeeper.map((node, i) => ({ sid: i + 1, node, role: 'participant' as const }))
+    return bootZooKeeper({ config, members })
+  }
+
+  /** What an operator writes on the disk of a new server. */
+  #nameZooKeeper(name: NodeName): void {
+    writeMyId(this.world.node(name).mount(), zookeeperId(name) as number)
+    this.disk(name).settle()
+  }
+
+  /** Kafka's process ends when it cannot join; a service manager starts it again. */
+  #superviseStart(event: TraceEvent): void {
+    if (event.type !== 'node.down' || event.data.how !== 'halt') return
+    if (!RESTARTED.includes(event.data.reason)) return
+    this.engine.schedule(
+      this.engine.now + RESTART_DELAY,
+      (name: NodeName) => {
+        if (!this.view.isUp(name)) this.start(name)
+      },
+      event.node,
+    )
   }
 
   #addController(name: NodeName): void {
@@ -168,13 +216,19 @@ export class Cluster {
     const id = nodeId(name)
     assert(id !== undefined, 'cluster: not a broker or controller', { name })
     const config = withSuperUser({ ...this.spec.config, ...this.spec.nodes[name], ...this.#overrides.get(name) })
-    const common = { clusterId: this.#clusterId, voters: this.#voters(), config, wire: this.#wire }
-    if (this.controllers.includes(name)) return bootController({ ...common, nodeId: id })
+    const common = { clusterId: this.#clusterId, config, wire: this.#wire }
+    const voters = this.#voters()
+    if (this.controllers.includes(name)) return bootController({ ...common, voters, nodeId: id })
     const rack = this.spec.racks[name]
-    return bootBroker({ ...common, brokerId: id, ...(rack !== undefined && { rack }) })
+    const broker = { ...common, brokerId: id, ...(rack !== undefined && { rack }) }
+    return this.spec.mode === 'kraft'
+      ? bootBroker({ ...broker, voters })
+      : bootBroker({ ...broker, zookeeper: zookeeperSide(this.zookeeper, config) })
   }
 
   #format(name: NodeName): void {
+    // Without a quorum a broker starts on an empty disk.
+    if (this.spec.mode === 'zookeeper') return
     const id = nodeId(name)
     const directoryId = this.#directoryIds.get(name)
     assert(id !== undefined && directoryId !== undefined, 'cluster: format', { name })

@@ -1,13 +1,13 @@
 /**
  * Targets: who a fault or operation is about, as the user writes it, resolved when the step acts.
  *
- *     target := NAME | brokers | controllers | clients | controller | any broker | any controller
+ *     target := NAME | brokers | controllers | zookeeper | clients | controller | any broker | any controller | any zookeeper
  *             | leader(PARTITION) | followers(PARTITION) | replicas(PARTITION) | isr(PARTITION)
- *             | minority(SET) | majority(SET) | random(N of SET) | rest
+ *             | leader(zookeeper) | minority(SET) | majority(SET) | random(N of SET) | rest
  *             | coordinator(GROUP) | members(CLIENT)
- *     SET    := brokers | controllers | clients | any target above
+ *     SET    := brokers | controllers | zookeeper | clients | any target above
  *
- * `any` and `random` choose among nodes that are up, from the step's own random stream. `rest` is every broker and controller not
+ * `any` and `random` choose among nodes that are up, from the step's own random stream. `rest` is every broker, controller and ZooKeeper server not
  * named by the other sides of a partition. A target that matches nobody right now makes the step be skipped, and says why.
  */
 
@@ -18,8 +18,9 @@ import type { Random } from '../kernel/random.js'
 
 export type Target =
   | { readonly type: 'node'; readonly name: NodeName }
-  | { readonly type: 'set'; readonly set: 'brokers' | 'controllers' | 'clients' | 'rest' }
+  | { readonly type: 'set'; readonly set: NodeSet }
   | { readonly type: 'controller' }
+  | { readonly type: 'ensemble-leader' }
   | { readonly type: 'any'; readonly of: Target }
   | { readonly type: 'partition'; readonly role: PartitionRole; readonly partition: string }
   | { readonly type: 'share'; readonly share: 'minority' | 'majority'; readonly of: Target }
@@ -27,12 +28,15 @@ export type Target =
   | { readonly type: 'coordinator'; readonly group: string }
   | { readonly type: 'members'; readonly client: string }
 
+type NodeSet = 'brokers' | 'controllers' | 'zookeeper' | 'clients' | 'rest'
 type PartitionRole = 'leader' | 'followers' | 'replicas' | 'isr'
 
 /** Names that targets may use, for checking them before a run. */
 export interface TargetNames {
   readonly brokers: readonly NodeName[]
   readonly controllers: readonly NodeName[]
+  /** Servers of the ensemble, in ZooKeeper mode. */
+  readonly zookeeper?: readonly NodeName[]
   readonly clients: readonly NodeName[]
   readonly partitions: readonly string[]
   /** group.id of every group. */
@@ -55,6 +59,7 @@ const INTERNAL = /^__(consumer_offsets|transaction_state)-[0-9]+$/
 
 const ROLES: readonly PartitionRole[] = ['leader', 'followers', 'replicas', 'isr']
 const WORDS = ['brokers', 'controllers', 'clients', 'controller', 'any broker', 'any controller', 'rest']
+const ENSEMBLE_WORDS = ['brokers', 'zookeeper', 'clients', 'controller', 'any broker', 'any zookeeper', 'rest']
 const FORMS = [
   'leader(…)',
   'followers(…)',
@@ -72,23 +77,46 @@ export function parseTarget(text: string, names: TargetNames): { target: Target 
   const trimmed = text.trim()
   const call = /^([a-z]+)\((.*)\)$/.exec(trimmed)
   if (call) return parseCall(call[1] as string, (call[2] as string).trim(), names)
-  if (trimmed === 'brokers' || trimmed === 'controllers' || trimmed === 'clients' || trimmed === 'rest') {
-    return { target: { type: 'set', set: trimmed } }
-  }
-  if (trimmed === 'all brokers') return { target: { type: 'set', set: 'brokers' } }
-  if (trimmed === 'all controllers') return { target: { type: 'set', set: 'controllers' } }
+  const set = NODE_SETS.find((name) => name === trimmed || `all ${name}` === trimmed)
+  if (set !== undefined) return parseSet(set, names)
   if (trimmed === 'controller') return { target: { type: 'controller' } }
   if (trimmed === 'any broker') return { target: { type: 'any', of: { type: 'set', set: 'brokers' } } }
-  if (trimmed === 'any controller') return { target: { type: 'any', of: { type: 'set', set: 'controllers' } } }
-  const known = [...names.brokers, ...names.controllers, ...names.clients]
+  if (trimmed === 'any controller') return anyOf(parseSet('controllers', names))
+  if (trimmed === 'any zookeeper') return anyOf(parseSet('zookeeper', names))
+  const known = [...names.brokers, ...names.controllers, ...(names.zookeeper ?? []), ...names.clients]
   if (known.includes(trimmed)) return { target: { type: 'node', name: trimmed } }
   // A broker that an add-broker step brings later.
   if (/^b[1-9][0-9]*$/.test(trimmed) && names.brokers.length === 0) return { target: { type: 'node', name: trimmed } }
-  const near = nearest(trimmed, [...known, ...WORDS])
+  const words = hasEnsemble(names) ? ENSEMBLE_WORDS : WORDS
+  const near = nearest(trimmed, [...known, ...words])
   return {
     wrong: `unknown target ${trimmed}`,
-    mend: near ? `did you mean ${near}?` : `known are ${[...known, ...WORDS, ...FORMS].join(', ')}`,
+    mend: near ? `did you mean ${near}?` : `known are ${[...known, ...words, ...FORMS].join(', ')}`,
   }
+}
+
+const NODE_SETS: readonly NodeSet[] = ['brokers', 'controllers', 'zookeeper', 'clients', 'rest']
+
+type Parsed = { target: Target } | { wrong: string; mend?: string }
+
+function hasEnsemble(names: TargetNames): boolean {
+  return (names.zookeeper?.length ?? 0) > 0
+}
+
+/** Sets that a mode does not have are told with what stands in their place. */
+function parseSet(set: NodeSet, names: TargetNames): Parsed {
+  if (set === 'controllers' && hasEnsemble(names)) {
+    const mend = 'controller is the broker in office, zookeeper are the servers of the ensemble'
+    return { wrong: 'ZooKeeper mode has no controllers of their own', mend }
+  }
+  if (set === 'zookeeper' && names.controllers.length > 0) {
+    return { wrong: 'KRaft mode has no ZooKeeper servers', mend: 'controllers are the servers of the metadata quorum' }
+  }
+  return { target: { type: 'set', set } }
+}
+
+function anyOf(parsed: Parsed): Parsed {
+  return 'wrong' in parsed ? parsed : { target: { type: 'any', of: parsed.target } }
 }
 
 function parseCall(
@@ -96,6 +124,10 @@ function parseCall(
   argument: string,
   names: TargetNames,
 ): { target: Target } | { wrong: string; mend?: string } {
+  if (name === 'leader' && argument === 'zookeeper') {
+    const of = parseSet('zookeeper', names)
+    return 'wrong' in of ? of : { target: { type: 'ensemble-leader' } }
+  }
   if ((ROLES as readonly string[]).includes(name)) {
     if (parsePartition(argument) === undefined) {
       return { wrong: `${name}(${argument}): expected a partition`, mend: 'write it as topic-index, such as orders-0' }
@@ -168,6 +200,10 @@ export function resolveTarget(target: Target, context: TargetContext): readonly 
       const controller = context.view.controller()
       return controller === undefined ? { nobody: 'there is no active controller' } : [controller]
     }
+    case 'ensemble-leader': {
+      const leader = context.view.ensembleLeader()
+      return leader === undefined ? { nobody: 'the ensemble has no leader' } : [leader]
+    }
     case 'partition':
       return resolvePartition(target.role, target.partition, context)
     case 'coordinator': {
@@ -196,12 +232,12 @@ export function resolveTarget(target: Target, context: TargetContext): readonly 
   }
 }
 
-function resolveSet(
-  set: 'brokers' | 'controllers' | 'clients' | 'rest',
-  { names, taken }: TargetContext,
-): readonly NodeName[] {
+function resolveSet(set: NodeSet, { names, taken }: TargetContext): readonly NodeName[] {
+  if (set === 'zookeeper') return names.zookeeper ?? []
   if (set !== 'rest') return names[set]
-  return [...names.brokers, ...names.controllers].filter((name) => taken === undefined || !taken.has(name))
+  return [...names.brokers, ...names.controllers, ...(names.zookeeper ?? [])].filter(
+    (name) => taken === undefined || !taken.has(name),
+  )
 }
 
 function resolvePartition(

@@ -316,6 +316,16 @@ export interface Events extends ZooKeeperEvents {
   }
   'controller.config': { resource: string; name: string; value: string | null }
 
+  // ── ZooKeeper mode (controller, broker) ───────────────────────────────────────────────────────────────────────────
+  /** A broker won the election for the controller: the transaction `zxid` created its znode and took `epoch`. */
+  'zk-controller.elected': { epoch: Epoch; zkVersion: number; zxid: number }
+  /** A write that checked the epoch of the controller took effect as transaction `zxid`. */
+  'zk-controller.write': { path: string; op: string; epoch: Epoch; zxid: number }
+  /** An event of the controller failed, or was given up because another controller was elected. */
+  'zk-controller.failed': { event: string; reason: Reason }
+  /** A broker refused a request of a controller: its epoch, the broker's own, or that of the partition's leader is old. */
+  'zk-control.refused': { api: string; controller: NodeId; controllerEpoch: Epoch; error: string }
+
   // ── clients ───────────────────────────────────────────────────────────────────────────────────────────────────────
   /** The application handed record `id` to its producer. The node of all client events is the client's name. */
   'produce.invoked': { id: RecordId; topic: string; acks: number; idempotent: boolean }
@@ -499,6 +509,10 @@ export const HASHED_FIELDS: Hashed = {
   ],
   'controller.broker': ['broker', 'brokerEpoch', 'change', 'reason'],
   'controller.config': ['resource', 'name', 'value'],
+  'zk-controller.elected': ['epoch', 'zkVersion', 'zxid'],
+  'zk-controller.write': ['path', 'op', 'epoch', 'zxid'],
+  'zk-controller.failed': ['event', 'reason'],
+  'zk-control.refused': ['api', 'controller', 'controllerEpoch', 'error'],
   ...ZOOKEEPER_HASHED_FIELDS,
   'produce.invoked': ['id', 'topic', 'acks', 'idempotent'],
   'produce.assigned': ['id', 'partition', 'producerId', 'producerEpoch', 'sequence'],

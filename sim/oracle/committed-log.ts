@@ -27,8 +27,9 @@ export const QUORUM_PARTITION = '__cluster_metadata-0'
 interface Acting {
   readonly log: ReplicaLog
   readonly epoch: Epoch
+  /** Members that are replicas: ZooKeeper mode takes a replica away before it takes it out of the ISR, and no leader waits for it meanwhile. */
   isr: readonly ReplicaLog[]
-  readonly replicas: number
+  readonly replicas: readonly NodeId[]
   minIsr: number
   /** Where its high watermark was brought to in this epoch; -1 before it moved. */
   highWatermark: Offset
@@ -175,7 +176,7 @@ export class CommittedLog implements Oracle {
   }
 
   #underMinIsr(state: Committed, acting: Acting, event: EventOf<'hw.advance'>): void {
-    acting.minIsr = Math.min(this.#promises.minIsr(state.partition), acting.replicas)
+    acting.minIsr = Math.min(this.#promises.minIsr(state.partition), acting.replicas.length)
     const { partition } = state
     if (acting.isr.length >= acting.minIsr) return
     const { to } = event.data
@@ -227,7 +228,7 @@ export class CommittedLog implements Oracle {
     const state = this.#state(partition)
     const acting = state.acting.get(event.node)
     if (acting === undefined) return
-    acting.isr = this.#members(partition, isr)
+    acting.isr = this.#members(partition, isr, acting.replicas)
     this.#checkIsr(state, acting, event)
   }
 
@@ -238,8 +239,8 @@ export class CommittedLog implements Oracle {
     for (const member of acting.isr) if (member.logEnd < highWatermark) this.#lacks(state, member, highWatermark, event)
   }
 
-  #members(partition: string, isr: readonly NodeId[]): readonly ReplicaLog[] {
-    return isr.map((id) => this.#logs.log(nodeName(id), partition))
+  #members(partition: string, isr: readonly NodeId[], replicas: readonly NodeId[]): readonly ReplicaLog[] {
+    return isr.filter((id) => replicas.includes(id)).map((id) => this.#logs.log(nodeName(id), partition))
   }
 
   /** acks=all: what was acknowledged had been committed before. */
@@ -270,8 +271,8 @@ export class CommittedLog implements Oracle {
     const acting: Acting = {
       log: this.#logs.log(event.node, partition),
       epoch: leaderEpoch,
-      isr: this.#members(partition, isr),
-      replicas: replicas.length,
+      isr: this.#members(partition, isr, replicas),
+      replicas,
       minIsr: Math.min(this.#promises.minIsr(partition), replicas.length),
       highWatermark: -1,
     }

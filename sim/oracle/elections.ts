@@ -2,7 +2,8 @@
  * The controller's decisions on partitions: who could be elected, who was, and what an operator allowed.
  *
  * What counts as unclean is worked out here from the decision before (ISR, ELR, and the ISR that the leader had asked for), not taken from
- * the controller. A decision may be told twice, when the next controller tells what its predecessor had not (`repeated`).
+ * the controller. A decision may be told twice, when the next controller tells what its predecessor had not (`repeated`); and a deposed controller of
+ * ZooKeeper mode may tell late what its successor has gone on from: that is no news either.
  */
 
 import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
@@ -18,6 +19,7 @@ export const ELECTION_EVENTS: readonly EventType[] = [
   'isr.proposed',
   'node.start',
   'node.down',
+  'zk-controller.elected',
 ]
 
 /** `last-known`: ISR and ELR were empty after unclean shutdowns, and the last leader was there (KIP-966). */
@@ -64,6 +66,9 @@ export class Elections {
   readonly #uncleanStarts = new Map<NodeName, number>()
   /** Node → the event by which it was registered last. */
   readonly #registrations = new Map<NodeName, number>()
+  /** The newest controller of ZooKeeper mode. */
+  #controller: NodeName | undefined
+  #controllerEpoch: Epoch = -1
   /** The last event told again what had been told. */
   repeated = false
   /** The last event contradicts what was told with the same partition epoch. */
@@ -90,6 +95,11 @@ export class Elections {
         break
       case 'controller.broker':
         if (event.data.change === 'registered') this.#registrations.set(nodeName(event.data.broker), event.seq)
+        break
+      case 'zk-controller.elected':
+        if (event.data.epoch < this.#controllerEpoch) break
+        this.#controller = event.node
+        this.#controllerEpoch = event.data.epoch
         break
       case 'isr.proposed': {
         const state = this.#partitions.get(event.data.partition)
@@ -137,7 +147,9 @@ export class Elections {
     const last = state?.decision
     const words = `${leaderEpoch} ${leader} ${isr.join(' ')}`
     const before = state?.told.get(partitionEpoch)
-    this.repeated = before === words
+    const isDeposed = this.#controller !== undefined && this.#controller !== event.node
+    const isLate = isDeposed && last !== undefined && partitionEpoch < last.partitionEpoch
+    this.repeated = before === words || isLate
     this.contradicted = before !== undefined && !this.repeated
     if (this.repeated) return
     const isElection = leader >= 0 && (last === undefined || last.leader !== leader || last.leaderEpoch !== leaderEpoch)

@@ -121,9 +121,13 @@ export class Recovers implements Oracle {
       case 'controller.topic':
         if (event.data.change === 'created') this.#gone.delete(event.data.topic)
         break
-      case 'replica.leader':
-        this.#acting.set(event.data.partition, { node: event.node, epoch: event.data.leaderEpoch })
+      case 'replica.leader': {
+        const { partition, leaderEpoch: epoch } = event.data
+        // One that is deposed may hear late, in ZooKeeper mode, that it was elected once.
+        if (epoch >= (this.#acting.get(partition)?.epoch ?? -1))
+          this.#acting.set(partition, { node: event.node, epoch })
         break
+      }
       case 'disk.corrupted':
         addTo(this.#rotten, event.data.path.split('/')[0] ?? '', event.node)
         break

@@ -5,6 +5,8 @@ export const ORACLES = {
   'log-matching': 'replicas agree on every record below the high watermark',
   'one-leader-per-epoch': 'a partition has one leader in an epoch',
   'one-quorum-leader-per-epoch': 'the metadata quorum has one leader in an epoch',
+  'one-controller-per-epoch': 'ZooKeeper mode has one controller in a controller epoch, and epochs go up',
+  'deposed-controller-silent': 'nothing that a deposed controller of ZooKeeper mode writes takes effect',
   'metadata-consistent': 'committed metadata is never lost, and the same everywhere',
   'reads-below-high-watermark': 'nobody reads what is not committed by the in-sync replicas',
   'offsets-consistent': 'an offset is one record, for whoever wrote or read it',

@@ -20,6 +20,7 @@ import { Recovers } from './liveness.js'
 import { LOG_MODEL_EVENTS, LogModel } from './log-model.js'
 import { MetadataConsistent } from './metadata.js'
 import { ORACLE_NAMES } from './oracle-names.js'
+import type { Findings } from './findings.js'
 import type { Oracle, OracleReport, Promises, RunEnd } from './oracle.js'
 import { Pipelines } from './pipelines.js'
 import { PROMISE_EVENTS, PromiseKeeper } from './promises.js'
@@ -27,6 +28,7 @@ import { Reads } from './reads.js'
 import { Transactions } from './transactions.js'
 import { RUN_CLOCK_EVENTS, RunClock } from './run-clock.js'
 import { Serving, SERVING_EVENTS } from './serving.js'
+import { ZooKeeperController } from './zookeeper-controller.js'
 import { ZooKeeperHistory } from './zookeeper.js'
 import { ZooKeeperSessions } from './zookeeper-sessions.js'
 
@@ -43,7 +45,8 @@ export class Oracles {
   readonly #oracles: readonly Oracle[]
   /** Who reads events of a type, in order. */
   readonly #readers = new Map<EventType, Reader[]>()
-  readonly #reports: (end: RunEnd) => OracleReport[]
+  /** Promises that are judged by the way. */
+  readonly #others: readonly Findings[]
   /** Ids of topics whose deletion was told: it may be told again. */
   readonly #deletedIds = new Set<string>()
   readonly #deletedTopics = new Set<string>()
@@ -67,10 +70,12 @@ export class Oracles {
     const transactions = new Transactions(promises, keeper, logs, compaction)
     const ensemble = new ZooKeeperHistory()
     const sessions = new ZooKeeperSessions()
+    const controllers = new ZooKeeperController()
     this.#oracles = [
       acked,
       committed,
       leadership,
+      controllers,
       new MetadataConsistent(keeper),
       this.#reads,
       cleaning,
@@ -90,8 +95,9 @@ export class Oracles {
     this.#add(logs, LOG_MODEL_EVENTS)
     for (const oracle of this.#oracles) this.#add(oracle, oracle.watches)
     const { duplicates, reordering, dense } = committed.order
-    const others = [
+    this.#others = [
       leadership.quorum,
+      controllers.deposed,
       this.#reads.offsets,
       duplicates,
       reordering,
@@ -112,10 +118,6 @@ export class Oracles {
       sessions.fired,
       sessions.liveOut,
     ]
-    this.#reports = (end) => [
-      ...this.#oracles.map((oracle) => oracle.finish(end)),
-      ...others.map((findings) => findings.report()),
-    ]
   }
 
   /** Follows a run from its first event. */
@@ -129,7 +131,10 @@ export class Oracles {
 
   /** Reports in the order of ORACLE_NAMES. */
   finish(end: RunEnd): readonly OracleReport[] {
-    const reports = this.#reports(end)
+    const reports = [
+      ...this.#oracles.map((oracle) => oracle.finish(end)),
+      ...this.#others.map((findings) => findings.report()),
+    ]
     return reports.sort(
       (a, b) => ORACLE_NAMES.indexOf(a.name) - ORACLE_NAMES.indexOf(b.name) || (a.name < b.name ? -1 : 1),
     )

@@ -94,7 +94,7 @@ function readOracles(
     problems.push({
       path: [...path, index],
       message: `unknown oracle ${name}`,
-      mend: near ? `did you mean ${near}?` : `known are ${ORACLE_NAMES.join(', ')}`,
+      mend: near ? `did you mean ${near}?` : 'samsa list oracles names them',
     })
     return name
   })
@@ -164,7 +164,7 @@ function checkMeasure(text: string, { surface, names }: Context): { message: str
     consumer: clients.filter(([, client]) => 'consume' in client).map(([client]) => client),
     group: clients.filter(([, client]) => 'group' in client).map(([client]) => client),
     partition: names.partitions,
-    node: [...names.brokers, ...names.controllers, ...names.clients],
+    node: [...names.brokers, ...names.controllers, ...(names.zookeeper ?? []), ...names.clients],
   }[measure.subject]
   if (candidates.includes(name.subject)) return undefined
   if (measure.subject === 'partition' && KAFKAS_OWN.test(name.subject)) return undefined

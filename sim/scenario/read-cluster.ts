@@ -3,8 +3,8 @@
  */
 
 import { parseAcl } from '../cluster/acl-text.js'
-import type { ClusterSpec, TopicSpec } from '../cluster/cluster-spec.js'
-import { checkServerConfig, checkTopicConfig } from '../cluster/cluster-config.js'
+import type { ClusterSpec, EnsembleSpec, TopicSpec } from '../cluster/cluster-spec.js'
+import { checkEnsembleConfig, checkServerConfig, checkTopicConfig } from '../cluster/cluster-config.js'
 import { CONSUMER_CONFIG, parseConsumerConfig } from '../client/consumer-config.js'
 import { PRODUCER_CONFIG, parseProducerConfig } from '../client/producer-config.js'
 import { ACL_OPERATIONS } from '../faults/acl-operations.js'
@@ -17,14 +17,54 @@ import type { ScenarioProblem } from './strict.js'
 
 type Clients = ScenarioSurface['clients']
 
+/** Controllers of KRaft mode and servers of ZooKeeper mode, with what the file leaves out filled in. */
+export function serversOf({ mode, controllers, zookeeper }: ScenarioSurface['cluster']): {
+  readonly controllers: number
+  readonly zookeeper: EnsembleSpec
+} {
+  if (mode === 'kraft') return { controllers: controllers ?? DEFAULT_SERVERS, zookeeper: { servers: 0, config: {} } }
+  const ensemble = typeof zookeeper === 'object' ? zookeeper : { servers: zookeeper ?? DEFAULT_SERVERS, config: {} }
+  return { controllers: 0, zookeeper: ensemble }
+}
+
+const DEFAULT_SERVERS = 3
+
+/** Keys that belong to the other mode. */
+function checkMode({ cluster }: ScenarioSurface, problems: ScenarioProblem[]): void {
+  const wrong = (key: string, message: string, mend: string): void => {
+    problems.push({ path: ['cluster', key], message, mend, atKey: true })
+  }
+  if (cluster.mode === 'zookeeper') {
+    if (cluster.controllers !== undefined) {
+      wrong(
+        'controllers',
+        'in ZooKeeper mode one of the brokers is the controller',
+        'write zookeeper: 3 for the ensemble',
+      )
+    }
+    if (Object.keys(cluster.features).length > 0) {
+      wrong('features', 'feature levels belong to KRaft mode', 'set inter.broker.protocol.version in cluster.config')
+    }
+  } else if (cluster.zookeeper !== undefined) {
+    wrong('zookeeper', 'an ensemble belongs to ZooKeeper mode', 'set mode: zookeeper, or leave it out')
+  }
+}
+
 /** Checks and resolves `cluster`. */
 export function readCluster(surface: ScenarioSurface, problems: ScenarioProblem[]): ClusterSpec {
   const { cluster } = surface
-  const nodes = [...names('b', cluster.brokers), ...names('c', cluster.controllers)]
-  addAt(['cluster', 'config'], checkServerConfig(cluster.config), problems)
+  const { controllers, zookeeper } = serversOf(cluster)
+  const servers = names('z', zookeeper.servers)
+  const nodes = [...names('b', cluster.brokers), ...names('c', controllers), ...servers]
+  checkMode(surface, problems)
+  addAt(['cluster', 'config'], checkServerConfig(cluster.config, cluster.mode), problems)
+  addAt(['cluster', 'zookeeper', 'config'], checkEnsembleConfig(zookeeper.config), problems)
   for (const [node, config] of Object.entries(cluster.nodes)) {
     if (!nodes.includes(node)) problems.push(stranger(['cluster', 'nodes', node], node, nodes))
-    addAt(['cluster', 'nodes', node], checkServerConfig({ ...cluster.config, ...config }), problems, config)
+    const found = servers.includes(node)
+      ? checkEnsembleConfig({ ...zookeeper.config, ...config })
+      : checkServerConfig({ ...cluster.config, ...config }, cluster.mode)
+    addAt(['cluster', 'nodes', node], found, problems, config)
   }
   for (const node of Object.keys(cluster.racks)) {
     if (!nodes.includes(node)) problems.push(stranger(['cluster', 'racks', node], node, nodes))
@@ -40,9 +80,10 @@ export function readCluster(surface: ScenarioSurface, problems: ScenarioProblem[
   }
   readAcls(surface, problems)
   return {
-    mode: 'kraft',
+    mode: cluster.mode,
     brokers: cluster.brokers,
-    controllers: cluster.controllers,
+    controllers,
+    zookeeper,
     config: cluster.config,
     nodes: cluster.nodes,
     racks: cluster.racks,
@@ -64,7 +105,10 @@ function readAcls({ cluster, steps }: ScenarioSurface, problems: ScenarioProblem
     problems.push({ path: ['cluster', 'acls', index], message: wrong, ...(mend !== undefined && { mend }) })
   })
   if ((cluster.config['authorizer.class.name'] ?? '') !== '') return
-  const mend = `add authorizer.class.name: ${STANDARD_AUTHORIZER} to cluster.config`
+  const mend =
+    cluster.mode === 'zookeeper'
+      ? 'set cluster.mode: kraft; there is none in ZooKeeper mode'
+      : `add authorizer.class.name: ${STANDARD_AUTHORIZER} to cluster.config`
   if (cluster.acls.length > 0) {
     problems.push({ path: ['cluster', 'acls'], message: 'ACLs need an authorizer', mend, atKey: true })
   }

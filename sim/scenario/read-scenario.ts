@@ -8,14 +8,14 @@
 
 import type { z } from 'zod'
 import { nearest } from '../kernel/config-def.js'
-import { partitionName, type NodeName } from '../kernel/names.js'
+import { partitionName, type NodeName, zookeeperName } from '../kernel/names.js'
 import type { Micros } from '../kernel/units.js'
 import { STEP_KINDS } from '../faults/kinds.js'
 import type { StepKind } from '../faults/kind.js'
 import { PATTERNS } from '../faults/patterns.js'
 import type { TargetNames } from '../faults/target.js'
 import { checkExpectations } from './expectations.js'
-import { readClients, readCluster } from './read-cluster.js'
+import { readClients, readCluster, serversOf } from './read-cluster.js'
 import type { Scenario, Step, Trigger } from './scenario.js'
 import { nodesOfClient } from './client-nodes.js'
 import { SCENARIO_SURFACE, TRIGGER_KEYS, type ScenarioSurface } from './schema.js'
@@ -86,9 +86,11 @@ export function namesOf(surface: ScenarioSurface, problems: ScenarioProblem[] = 
     name,
     nodesOfClient(name, client !== undefined && 'members' in client ? Number(client.members) : 1),
   ])
+  const { controllers, zookeeper } = serversOf(surface.cluster)
   return {
     brokers: Array.from({ length: brokers }, (_, i) => `b${i + 1}`),
-    controllers: Array.from({ length: surface.cluster.controllers }, (_, i) => `c${i + 1}`),
+    controllers: Array.from({ length: controllers }, (_, i) => `c${i + 1}`),
+    zookeeper: Array.from({ length: zookeeper.servers }, (_, i) => zookeeperName(i + 1)),
     clients: members.flatMap(([, nodes]) => nodes),
     partitions,
     groups: [...new Set(Object.values(surface.clients).flatMap((client) => groupOf(client) ?? []))],
@@ -254,7 +256,9 @@ function readPattern(
     any: undefined,
   }
   const candidates =
-    pattern.subject === 'node' ? [...names.brokers, ...names.controllers, ...names.clients] : known[pattern.subject]
+    pattern.subject === 'node'
+      ? [...names.brokers, ...names.controllers, ...(names.zookeeper ?? []), ...names.clients]
+      : known[pattern.subject]
   if (candidates !== undefined && !candidates.includes(subject)) {
     const near = nearest(subject, candidates)
     problems.push({

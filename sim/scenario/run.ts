@@ -72,6 +72,7 @@ export class Run {
     this.names = {
       brokers: this.cluster.brokers,
       controllers: this.cluster.controllers,
+      zookeeper: this.cluster.zookeeper,
       clients: members.flatMap(([, nodes]) => nodes),
       groups: [...new Set(Object.values(scenario.clients).flatMap((spec) => ('group' in spec ? [spec.group] : [])))],
       members: new Map(members.filter(([name]) => 'group' in (scenario.clients[name] ?? {}))),

@@ -24,9 +24,12 @@ const topic = strict({
 })
 
 const cluster = strict({
-  mode: z.literal('kraft', { error: 'expected kraft (ZooKeeper mode is not simulated yet)' }).default('kraft'),
+  mode: z.enum(['kraft', 'zookeeper'], { error: 'expected kraft or zookeeper' }).default('kraft'),
   brokers: count.max(100).default(3),
-  controllers: count.max(9).default(3),
+  controllers: count.max(9).optional(),
+  zookeeper: z
+    .union([count.max(9), strict({ servers: count.max(9).default(3), config: rawConfig.default({}) })])
+    .optional(),
   config: rawConfig.default({}),
   nodes: z.record(z.string(), rawConfig).default({}),
   racks: z.record(z.string(), z.string()).default({}),

@@ -60,7 +60,9 @@ function plainCluster(cluster: ClusterSpec): Plain {
   return {
     mode: cluster.mode,
     brokers: cluster.brokers,
-    controllers: cluster.controllers,
+    ...(cluster.mode === 'kraft'
+      ? { controllers: cluster.controllers }
+      : { zookeeper: { servers: cluster.zookeeper.servers, ...filled('config', cluster.zookeeper.config) } }),
     ...filled('config', cluster.config),
     ...filled('nodes', cluster.nodes),
     ...filled('racks', cluster.racks),

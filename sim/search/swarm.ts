@@ -41,11 +41,17 @@ export function groupSwarm(seed: number): Scenario {
   return swarm(`group swarm ${seed}`, new Random(`group-swarm/${seed}`), GROUPS)
 }
 
+/** The first, in ZooKeeper mode: the ensemble stands in the place of the controllers. */
+export function zookeeperSwarm(seed: number): Scenario {
+  return swarm(`zookeeper swarm ${seed}`, new Random(`zookeeper-swarm/${seed}`), ZOOKEEPER)
+}
+
 /** What a swarm has beside brokers, producers and their faults. */
 interface Profile {
   config(random: Random): Plain
   clients(random: Random): Plain
   readonly faults: readonly FaultOf[]
+  readonly mode?: 'zookeeper'
   /** Topics besides orders. */
   readonly topics: readonly string[]
 }
@@ -59,8 +65,9 @@ function swarm(name: string, random: Random, profile: Profile): Scenario {
       [2, 5],
     ]),
   )
+  const isZooKeeper = profile.mode === 'zookeeper'
   const controllers = names(
-    'c',
+    isZooKeeper ? 'z' : 'c',
     random.weighted([
       [7, 3],
       [2, 1],
@@ -80,8 +87,8 @@ function swarm(name: string, random: Random, profile: Profile): Scenario {
     name,
     cluster: {
       brokers: brokers.length,
-      controllers: controllers.length,
-      config: { ...serverConfig(random), ...profile.config(random), ...cleaning.server },
+      ...(isZooKeeper ? { mode: 'zookeeper', zookeeper: controllers.length } : { controllers: controllers.length }),
+      config: { ...serverConfig(random, isZooKeeper), ...profile.config(random), ...cleaning.server },
       topics: Object.fromEntries(
         ['orders', ...profile.topics].map((topic) => [
           topic,
@@ -151,19 +158,21 @@ function cleaningOf(random: Random): CleaningDraw {
   }
 }
 
-function serverConfig(random: Random): Plain {
+function serverConfig(random: Random, isZooKeeper: boolean): Plain {
   return {
     'min.insync.replicas': 2,
     'unclean.leader.election.enable': false,
     'replica.lag.time.max.ms': random.pick([500, 2_000, 10_000, 30_000]),
     ...(random.chance(0.4) && { 'log.segment.bytes': 1_048_576 }),
-    ...(random.chance(0.3) && {
-      'broker.session.timeout.ms': random.pick([3_000, 6_000, 18_000]),
-      'broker.heartbeat.interval.ms': 1_000,
-    }),
+    ...(random.chance(0.3) && sessionConfig(random, isZooKeeper)),
     ...(random.chance(0.2) && { 'log.flush.interval.messages': random.pick([1, 10, 100]) }),
     ...(random.chance(0.3) && { 'num.replica.fetchers': random.pick([1, 2, 4]) }),
   }
+}
+
+function sessionConfig(random: Random, isZooKeeper: boolean): Plain {
+  if (isZooKeeper) return { 'zookeeper.session.timeout.ms': random.pick([4_000, 6_000, 12_000]) }
+  return { 'broker.session.timeout.ms': random.pick([3_000, 6_000, 18_000]), 'broker.heartbeat.interval.ms': 1_000 }
 }
 
 function clients(random: Random): Plain {
@@ -292,6 +301,36 @@ const FAULTS: readonly FaultOf[] = [
 ]
 
 const PLAIN: Profile = { config: () => ({}), clients: () => ({}), faults: [], topics: [] }
+
+const ZOOKEEPER: Profile = {
+  mode: 'zookeeper',
+  topics: [],
+  config: (random) => (random.chance(0.2) ? { 'inter.broker.protocol.version': '2.6' } : {}),
+  clients: () => ({}),
+  faults: [
+    () => ({ step: { kill: 'controller' }, lasts: true }),
+    () => ({ step: { pause: 'controller' }, lasts: true }),
+    () => ({ step: { stop: 'controller' }, lasts: true }),
+    () => ({ step: { isolate: 'controller' }, lasts: true }),
+    () => ({ step: { kill: 'leader(zookeeper)' }, lasts: true }),
+    () => ({ step: { isolate: 'leader(zookeeper)' }, lasts: true }),
+    ({ random }) => ({
+      step: { drop: { ...controlMessage(random), times: random.between(1, 5) } },
+      lasts: true,
+    }),
+    ({ random }) => ({
+      step: {
+        delay: { ...controlMessage(random), by: `${random.pick([50, 500, 5_000])}ms`, times: random.between(1, 20) },
+      },
+      lasts: true,
+    }),
+  ],
+}
+
+function controlMessage(random: Random): Plain {
+  const api = random.pick(['LeaderAndIsr', 'StopReplica', 'UpdateMetadata', 'AlterPartition', 'ControlledShutdown'])
+  return random.chance(0.5) ? { request: api } : { response: api }
+}
 
 const MEMBERS_MAX = 4
 

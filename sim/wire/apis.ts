@@ -18,6 +18,7 @@ import { brokerHeartbeatApi } from './messages/broker-heartbeat.js'
 import { brokerRegistrationApi } from './messages/broker-registration.js'
 import { consumerGroupDescribeApi } from './messages/consumer-group-describe.js'
 import { consumerGroupHeartbeatApi } from './messages/consumer-group-heartbeat.js'
+import { controlledShutdownApi } from './messages/controlled-shutdown.js'
 import { controllerRegistrationApi } from './messages/controller-registration.js'
 import { createAclsApi } from './messages/create-acls.js'
 import { createPartitionsApi } from './messages/create-partitions.js'
@@ -46,6 +47,7 @@ import { heartbeatApi } from './messages/heartbeat.js'
 import { incrementalAlterConfigsApi } from './messages/incremental-alter-configs.js'
 import { initProducerIdApi } from './messages/init-producer-id.js'
 import { joinGroupApi } from './messages/join-group.js'
+import { leaderAndIsrApi } from './messages/leader-and-isr.js'
 import { leaveGroupApi } from './messages/leave-group.js'
 import { listGroupsApi } from './messages/list-groups.js'
 import { listOffsetsApi } from './messages/list-offsets.js'
@@ -57,10 +59,12 @@ import { offsetDeleteApi } from './messages/offset-delete.js'
 import { offsetFetchApi } from './messages/offset-fetch.js'
 import { offsetForLeaderEpochApi } from './messages/offset-for-leader-epoch.js'
 import { produceApi } from './messages/produce.js'
+import { stopReplicaApi } from './messages/stop-replica.js'
 import { syncGroupApi } from './messages/sync-group.js'
 import { txnOffsetCommitApi } from './messages/txn-offset-commit.js'
 import { unregisterBrokerApi } from './messages/unregister-broker.js'
 import { updateFeaturesApi } from './messages/update-features.js'
+import { updateMetadataApi } from './messages/update-metadata.js'
 import { voteApi } from './messages/vote.js'
 import { writeTxnMarkersApi } from './messages/write-txn-markers.js'
 
@@ -69,6 +73,10 @@ export const API_TABLE = {
   Fetch: fetchApi,
   ListOffsets: listOffsetsApi,
   Metadata: metadataApi,
+  LeaderAndIsr: leaderAndIsrApi,
+  StopReplica: stopReplicaApi,
+  UpdateMetadata: updateMetadataApi,
+  ControlledShutdown: controlledShutdownApi,
   OffsetCommit: offsetCommitApi,
   OffsetFetch: offsetFetchApi,
   FindCoordinator: findCoordinatorApi,

@@ -15,7 +15,15 @@ import { readYaml } from '../../sim/scenario/load.js'
 import { runScenario } from '../../sim/scenario/run.js'
 import { busySeconds, median, type Figure } from './measure.js'
 
-const EMPTY = { config: {}, nodes: {}, racks: {}, topics: {}, features: {}, network: {} }
+const EMPTY = {
+  config: {},
+  nodes: {},
+  racks: {},
+  topics: {},
+  features: {},
+  zookeeper: { servers: 0, config: {} },
+  network: {},
+}
 const SECOND = 1_000_000
 
 function started(brokers: number, topics: ClusterSpec['topics']): Cluster {

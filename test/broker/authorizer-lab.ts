@@ -67,6 +67,7 @@ export class AuthorizerLab {
       },
       nodes: {},
       racks: {},
+      zookeeper: { servers: 0, config: {} },
       topics: Object.fromEntries(topics.map((name) => [name, one])),
       features: {},
       network: {},

@@ -37,6 +37,12 @@ const BROKEN: Readonly<Record<string, (story: Story) => Story>> = {
   'no-duplicates': (story) => story.everywhere(3, 1).advance(3, 4),
   'no-reordering': (story) => story.everywhere(3, 9).everywhere(4, 5).advance(3, 5),
   'offsets-dense': (story) => story.everywhere(5).advance(3, 6),
+  'one-controller-per-epoch': (story) => story.controller('b1', 3, 10).controller('b2', 3, 11),
+  'deposed-controller-silent': (story) =>
+    story
+      .controller('b1', 3, 10)
+      .controller('b2', 4, 20)
+      .emit('b1', 'zk-controller.write', { path: '/brokers/topics/orders', op: 'setData', epoch: 3, zxid: 21 }),
   'isr-has-committed': (story) => story.append('b1', 3).append('b2', 3).advance(3, 4),
   'high-watermark-monotonic': (story) => story.everywhere(3).advance(3, 4).advance(2, 3),
   'epochs-monotonic': (story) => story.decide(1, 0, 5).decide(1, 0, 4),
@@ -122,6 +128,35 @@ describe('every oracle', () => {
     expect(report.verdict).toBe('fail')
     expect(report.violations[0]?.evidence.length).toBeGreaterThan(0)
     expect(report.violations[0]?.message).not.toBe('')
+  })
+})
+
+describe('a controller of ZooKeeper mode', () => {
+  const write = { path: '/brokers/topics/orders', op: 'setData', epoch: 3, zxid: 15 }
+
+  it('may hear late that a write of its term got through', () => {
+    const story = new Story().written().controller('b1', 3, 10).controller('b2', 4, 20)
+    expect(story.emit('b1', 'zk-controller.write', write).report('deposed-controller-silent').verdict).toBe('pass')
+  })
+
+  it('is caught by an election that is heard of after the write', () => {
+    const story = new Story().written().controller('b1', 3, 10)
+    story.emit('b1', 'zk-controller.write', write).controller('b2', 4, 12)
+    expect(story.report('deposed-controller-silent').verdict).toBe('fail')
+  })
+
+  it('takes epochs in the order of transactions', () => {
+    const story = new Story().written().controller('b1', 3, 10).controller('b2', 4, 9)
+    expect(story.report('one-controller-per-epoch').verdict).toBe('fail')
+  })
+
+  it('that is deposed may tell late what its successor has gone on from', () => {
+    const story = new Story().written().controller('b1', 3, 10)
+    const told = { partition: P, elr: [], replicas: [1, 2, 3], adding: [], removing: [], unclean: false, reason: 'x' }
+    const decision = { ...told, leader: 1, leaderEpoch: 0, isr: [1, 2, 3] }
+    story.controller('b2', 4, 20).emit('b2', 'controller.partition', { ...decision, partitionEpoch: 5 })
+    story.emit('b1', 'controller.partition', { ...decision, partitionEpoch: 4 })
+    expect(story.report('epochs-monotonic').verdict).toBe('pass')
   })
 })
 

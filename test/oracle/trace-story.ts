@@ -63,6 +63,11 @@ export class Story {
     return this
   }
 
+  /** A controller of ZooKeeper mode is elected by transaction `zxid`. */
+  controller(node: string, epoch: number, zxid: number): this {
+    return this.emit(node, 'zk-controller.elected', { epoch, zkVersion: epoch, zxid })
+  }
+
   decide(
     leader: number,
     leaderEpoch: number,

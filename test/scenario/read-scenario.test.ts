@@ -49,10 +49,46 @@ describe('a scenario file', () => {
       'version: 1\nname: x\ncluster:\n  topics:\n    orders: { replicas: [[b1, b9]] }\n',
       '5: no such broker b9 (brokers are b1 to b3)',
     ],
+    ['another mode', 'version: 1\nname: x\ncluster: { mode: paxos }\n', '3: expected kraft or zookeeper'],
     [
-      'ZooKeeper mode',
-      'version: 1\nname: x\ncluster: { mode: zookeeper }\n',
-      '3: expected kraft (ZooKeeper mode is not simulated yet)',
+      'controllers in ZooKeeper mode',
+      'version: 1\nname: x\ncluster: { mode: zookeeper, controllers: 3 }\n',
+      '3: in ZooKeeper mode one of the brokers is the controller (write zookeeper: 3 for the ensemble)',
+    ],
+    [
+      'feature levels in ZooKeeper mode',
+      'version: 1\nname: x\ncluster: { mode: zookeeper, features: { transaction.version: 2 } }\n',
+      '3: feature levels belong to KRaft mode (set inter.broker.protocol.version in cluster.config)',
+    ],
+    [
+      'an ensemble in KRaft mode',
+      'version: 1\nname: x\ncluster: { zookeeper: 3 }\n',
+      '3: an ensemble belongs to ZooKeeper mode (set mode: zookeeper, or leave it out)',
+    ],
+    [
+      'settings of KRaft in ZooKeeper mode',
+      'version: 1\nname: x\ncluster: { mode: zookeeper, config: { broker.session.timeout.ms: 9000 } }\n',
+      '3: broker.session.timeout.ms is a setting of KRaft mode (leave it out, or set cluster.mode: kraft)',
+    ],
+    [
+      'settings of ZooKeeper mode in KRaft',
+      'version: 1\nname: x\ncluster: { config: { zookeeper.session.timeout.ms: 6000 } }\n',
+      '3: zookeeper.session.timeout.ms is a setting of ZooKeeper mode (leave it out, or set cluster.mode: zookeeper)',
+    ],
+    [
+      'a setting of no ZooKeeper server',
+      'version: 1\nname: x\ncluster: { mode: zookeeper, zookeeper: { config: { tickTme: 5 } } }\n',
+      '3: unknown setting tickTme (did you mean tickTime?)',
+    ],
+    [
+      'a target that the mode does not have',
+      'version: 1\nname: x\ncluster: { mode: zookeeper }\nsteps:\n  - { kill: any controller, at: 1s }\n',
+      /5: ZooKeeper mode has no controllers of their own/,
+    ],
+    [
+      'a target of the other mode',
+      'version: 1\nname: x\nsteps:\n  - { kill: leader(zookeeper), at: 1s }\n',
+      /4: KRaft mode has no ZooKeeper servers/,
     ],
     [
       'a step without a time',
@@ -161,7 +197,7 @@ describe('a scenario file', () => {
               │                      ^ make run.until longer
         x.yaml:7:20  unknown oracle none
             7 │ expect: { always: [none] }
-              │                    ^ known are acked-records-survive, log-matching, one-leader-per-epoch, one-quorum-leader-per-epoch, metadata-consistent, reads-below-high-watermark, offsets-consistent, no-duplicates, no-reordering, offsets-dense, isr-has-committed, high-watermark-monotonic, epochs-monotonic, elections-as-configured, positions-consistent, compaction-keeps-last, retention-not-early, one-owner-per-generation, committed-offsets-hold, at-least-once, groups-settle, read-committed, transactions-atomic, transactions-end, exactly-once, access-as-granted, zookeeper-total-order, zookeeper-commits-survive, one-zookeeper-leader-per-epoch, ephemerals-follow-sessions, watches-fire-once, sessions-live-out, recovers
+              │                    ^ samsa list oracles names them
         3 problems; nothing was run"
       `)
     }

@@ -6,7 +6,7 @@
  */
 
 import type { Env } from '../../kernel/env.js'
-import type { NodeId } from '../../kernel/units.js'
+import type { Epoch, NodeId } from '../../kernel/units.js'
 import type { MetadataImage } from '../../kraft/metadata/image.js'
 import type { MetadataDelta } from '../../kraft/metadata/metadata-delta.js'
 import { GROUP_FEATURE } from '../../kraft/metadata/metadata-version.js'
@@ -54,15 +54,22 @@ export class GroupCoordinator {
   /** Takes up and gives up partitions, and forgets offsets of deleted topics, as the metadata has it. */
   onMetadata(delta: MetadataDelta): void {
     const { electedLeaders, followers, deletes } = delta.localChanges(this.#options.brokerId)
-    for (const { topic, partition, image } of electedLeaders) {
-      if (topic === GROUP_METADATA_TOPIC) this.#runtime.elect(partition, image.leaderEpoch)
-    }
-    for (const { topic, partition } of [...followers, ...deletes]) {
-      if (topic === GROUP_METADATA_TOPIC) this.#runtime.resign(partition)
-    }
+    for (const { topic, partition, image } of electedLeaders) this.onElection(topic, partition, image.leaderEpoch)
+    for (const { topic, partition } of [...followers, ...deletes]) this.onResignation(topic, partition)
     const image = this.#options.metadata()
     for (const { shard } of this.#runtime.active()) shard.onMetadata(delta, image)
-    const deleted = new Set([...delta.deletedTopicIds].map((id) => delta.image.topicsById.get(id)?.name ?? ''))
+    this.onTopicsDeleted(new Set([...delta.deletedTopicIds].map((id) => delta.image.topicsById.get(id)?.name ?? '')))
+  }
+
+  onElection(topic: string, partition: number, leaderEpoch: Epoch): void {
+    if (topic === GROUP_METADATA_TOPIC) this.#runtime.elect(partition, leaderEpoch)
+  }
+
+  onResignation(topic: string, partition: number): void {
+    if (topic === GROUP_METADATA_TOPIC) this.#runtime.resign(partition)
+  }
+
+  onTopicsDeleted(deleted: ReadonlySet<string>): void {
     if (deleted.size === 0) return
     for (const { index } of [...this.#runtime.active()]) {
       this.#runtime.write(index, (shard) => shard.topicsDeleted(deleted), ignore)

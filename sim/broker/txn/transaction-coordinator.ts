@@ -70,16 +70,20 @@ export class TransactionCoordinator {
 
   onMetadata(delta: MetadataDelta): void {
     const { electedLeaders, followers, deletes } = delta.localChanges(this.#options.brokerId)
-    for (const { topic, partition, image } of electedLeaders) {
-      if (topic !== TRANSACTION_STATE_TOPIC) continue
-      this.#epochs.set(partition, image.leaderEpoch)
-      this.#runtime.elect(partition, image.leaderEpoch)
-    }
-    for (const { topic, partition } of [...followers, ...deletes]) {
-      if (topic !== TRANSACTION_STATE_TOPIC) continue
-      this.#epochs.delete(partition)
-      this.#runtime.resign(partition)
-    }
+    for (const { topic, partition, image } of electedLeaders) this.onElection(topic, partition, image.leaderEpoch)
+    for (const { topic, partition } of [...followers, ...deletes]) this.onResignation(topic, partition)
+  }
+
+  onElection(topic: string, partition: number, leaderEpoch: Epoch): void {
+    if (topic !== TRANSACTION_STATE_TOPIC) return
+    this.#epochs.set(partition, leaderEpoch)
+    this.#runtime.elect(partition, leaderEpoch)
+  }
+
+  onResignation(topic: string, partition: number): void {
+    if (topic !== TRANSACTION_STATE_TOPIC) return
+    this.#epochs.delete(partition)
+    this.#runtime.resign(partition)
   }
 
   /** The partition of a transactional id; undefined while the topic does not exist. */
