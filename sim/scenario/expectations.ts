@@ -29,6 +29,10 @@ export function checkExpectations(
       })
   }
   const context = { surface, names, problems }
+  surface.run.show.forEach((measure, index) => {
+    const wrong = checkMeasure(measure, context)
+    if (wrong !== undefined) problems.push({ path: ['run', 'show', index], ...wrong })
+  })
   const list = Array.isArray(eventually) ? eventually : [eventually]
   return {
     always,
