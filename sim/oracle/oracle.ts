@@ -28,6 +28,8 @@ export interface Promises {
   /** Brokers and controllers by name, in order. */
   readonly brokers: readonly string[]
   readonly controllers: readonly string[]
+  /** Nobody asks whether a broker that comes back has lost data: it stays in the ISR, and leads on. So in ZooKeeper mode. */
+  readonly believesReplicas?: boolean
   /** How long after the last fault the cluster may take to settle. */
   readonly settle: Micros
 }

@@ -6,7 +6,8 @@
  *
  *   was elected from outside ISR and ELR,         where that was configured or asked for; or
  *   lost data that it had accepted,               and so did everybody else who could have been elected; or
- *   lost data, and is the last known leader       elected when nobody was left (KIP-966).
+ *   lost data, and is the last known leader       elected when nobody was left (KIP-966); or
+ *   lost data, and was not dropped for it         in ZooKeeper mode, where no controller may have seen it go.
  *
  * A replica counts as damaged from the fault of its disk on, until it opens its log and finds everything there, is dropped from the ISR
  * and comes back into it, or leads. The quorum writes through before it answers: nothing is pardoned there but
@@ -164,7 +165,11 @@ export class PromiseKeeper {
 
   /** Why this replica may lack what it had accepted. */
   excuseReplica(partition: string, node: NodeName): string | undefined {
-    return this.#isDamaged(partition, node) ? `accepted data lost on ${node}` : undefined
+    if (this.#isDamaged(partition, node)) return `accepted data lost on ${node}`
+    const pardon = this.#partitions.get(partition)?.pardon
+    if (this.#promises.believesReplicas !== true || pardon === undefined) return undefined
+    // In the ISR all the time, it cut its log to that of a leader that had lost its own; others that should have may not have come to it.
+    return this.#logs.log(node, partition).cutAt > pardon.seq ? pardon.reason : undefined
   }
 
   /** Why the quorum may have lost what was committed, or a vote. */
@@ -274,6 +279,7 @@ export class PromiseKeeper {
     if (kind === 'unclean') return decision.uncleanAllowed && !isTold ? UNCLEAN_ELECTION : undefined
     if (!this.#isDamaged(partition, leader)) return undefined
     if (kind === 'last-known') return `accepted data lost on ${leader}, the last known leader (KIP-966)`
+    if (this.#promises.believesReplicas === true) return `accepted data lost on ${leader}, which no controller noticed`
     if (!candidates.every((node) => this.#isDamaged(partition, node))) return undefined
     return `accepted data lost on every replica that could lead (${candidates.join(' ')})`
   }

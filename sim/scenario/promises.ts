@@ -84,6 +84,7 @@ export function promisesOf(scenario: Scenario): Promises {
     groups,
     brokers: Array.from({ length: cluster.brokers }, (_, i) => `b${i + 1}`),
     controllers: Array.from({ length: cluster.controllers }, (_, i) => `c${i + 1}`),
+    ...(cluster.mode === 'zookeeper' && { believesReplicas: true }),
     settle: scenario.run.settle,
     ...(access !== undefined && { access }),
   }

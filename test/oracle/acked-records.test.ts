@@ -157,6 +157,23 @@ describe('what is not promised, and what is', () => {
     expect(run.report(NAME).verdict).toBe('pass')
   })
 
+  it('pardons the loss of a leader that goes on as if nothing had happened, in ZooKeeper mode only', () => {
+    const back = (it: Story): Story =>
+      it.dies('b1', 'power-loss', 50).reopens('b1', 0).leads('b1', 0, ['b1', 'b2', 'b3'])
+    const run = back(committed({ believesReplicas: true })).running('b1')
+    expect(run.report(NAME)).toMatchObject({
+      verdict: 'pass',
+      losses: [{ reason: 'accepted data lost on b1, which no controller noticed' }],
+    })
+    expect(back(committed()).running('b1').report(NAME).verdict).toBe('fail')
+  })
+
+  it('does not pardon it after the controller had another leader elected', () => {
+    const run = committed({ believesReplicas: true }).dies('b1', 'power-loss', 50)
+    run.decides('b2', 1, 1, ['b2', 'b3']).leads('b2', 1, ['b2', 'b3']).truncates('b2', 0)
+    expect(run.report(NAME).verdict).toBe('fail')
+  })
+
   it('pardons nothing while one of them kept it', () => {
     const run = committed()
     for (const broker of ['b1', 'b2']) run.dies(broker, 'power-loss', 50).reopens(broker, 0)

@@ -18,6 +18,7 @@ const READY = seconds(2)
 export interface StoryOptions {
   readonly topic?: Partial<TopicPromises>
   readonly settle?: number
+  readonly believesReplicas?: boolean
 }
 
 export interface BatchOptions {
@@ -50,7 +51,7 @@ export class Story {
   readonly #ends = new Map<string, number>()
   readonly #appended: { readonly base: number; readonly batch: BatchView }[] = []
 
-  constructor({ topic = {}, settle = 40 }: StoryOptions) {
+  constructor({ topic = {}, settle = 40, believesReplicas = false }: StoryOptions) {
     const orders = { partitions: 1, replicationFactor: 3, minInsyncReplicas: 2, uncleanLeaderElection: false, ...topic }
     this.#minIsr = orders.minInsyncReplicas
     this.trace = new Trace(() => this.#now)
@@ -59,6 +60,7 @@ export class Story {
       brokers: ['b1', 'b2', 'b3'],
       controllers: ['c1', 'c2', 'c3'],
       settle: seconds(settle),
+      believesReplicas,
     })
     this.#oracles.attach(this.trace)
   }
