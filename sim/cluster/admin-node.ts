@@ -27,6 +27,8 @@ export class AdminNode {
   #acls: readonly AclBinding[] = []
   #topics: readonly NewTopic[] = []
   #trouble: string | undefined
+  /** So many brokers must be there before topics are made. */
+  #awaited = 0
 
   constructor(wire: WireMode, bootstrap: readonly NodeName[]) {
     this.#wire = wire
@@ -51,8 +53,12 @@ export class AdminNode {
     return this.#trouble
   }
 
-  /** Creates the ACLs and then the topics of a specification once there are enough brokers, trying until it works. */
-  prepare({ acls = [], topics, brokers }: Pick<ClusterSpec, 'acls' | 'topics' | 'brokers'>): void {
+  /**
+   * Creates the ACLs and then the topics of a specification once there are enough brokers, trying until it works. The quorum refuses replicas on
+   * brokers that it does not know; in ZooKeeper mode they are taken, and led by who is there, so all brokers are waited for.
+   */
+  prepare({ acls = [], topics, brokers, mode }: Pick<ClusterSpec, 'acls' | 'topics' | 'brokers' | 'mode'>): void {
+    this.#awaited = mode === 'zookeeper' ? brokers : 0
     this.#acls = acls.flatMap(bindingsOf)
     this.#topics = Object.entries(topics).map(([name, topic]) => newTopic(name, topic, brokers))
     if (this.#admin !== undefined) this.#create()
@@ -80,12 +86,29 @@ export class AdminNode {
       return
     }
     if (this.#topics.length === 0) return
+    if (this.#awaited > 0) {
+      this.#awaitBrokers()
+      return
+    }
     const names = this.#topics.map((topic) => topic.name)
     this.#admin?.createTopics(this.#topics, ({ errors }) => {
       this.#topics = this.#topics.filter(({ name }) => errors.has(name) && errors.get(name) !== 'TOPIC_ALREADY_EXISTS')
       if (this.#topics.length === 0) return
       this.#trouble = `topics ${names.join(', ')}: ${[...errors.values()].join(', ')}`
       this.#env?.after(RETRY_MS, () => this.#create())
+    })
+  }
+
+  #awaitBrokers(): void {
+    this.#admin?.describeCluster(({ values }) => {
+      const known = [...values.values()][0]?.brokers.length ?? 0
+      if (known >= this.#awaited) {
+        this.#awaited = 0
+        this.#create()
+      } else {
+        this.#trouble = `${known} of ${this.#awaited} brokers are there`
+        this.#env?.after(RETRY_MS, () => this.#create())
+      }
     })
   }
 }

@@ -341,7 +341,8 @@ export class Measures {
         this.#leaderlessSince.delete(partition)
         this.#add('without-leader', partition, event.time - since)
       }
-      if (this.#ready && this.#acting.get(partition) !== event.node) this.#add('leader-changes', partition, 1)
+      const acted = this.#acting.get(partition)
+      if (this.#ready && acted !== undefined && acted !== event.node) this.#add('leader-changes', partition, 1)
       this.#acting.set(partition, event.node)
     } else if (event.type === 'node.down') {
       for (const [partition, leader] of this.#acting) {

@@ -233,6 +233,7 @@ function readPipeline(
     if (name in given) problems.push({ path: [...path, name], message: `${name} comes from ${PIPELINE_WORDS[name]}` })
   }
   const { consumer, producer } = splitPipelineConfig(given)
+  checkProtocol(consumer, path, surface, problems)
   const isExact = client['processing.guarantee'] === 'exactly_once_v2'
   const consumerConfig = { ...(isExact && { 'isolation.level': 'read_committed' }), ...consumer }
   const parsed = [
@@ -297,6 +298,7 @@ function readGroup(
   for (const name of ['group.id', 'group.instance.id', 'enable.auto.commit']) {
     if (name in given) problems.push({ path: [...path, name], message: `${name} comes from ${GROUP_WORDS[name]}` })
   }
+  checkProtocol(given, path, surface, problems)
   const config = { ...given, 'group.id': client.group, 'enable.auto.commit': client.commit === 'auto' }
   addAt(
     path,
@@ -320,6 +322,18 @@ function readGroup(
     config: given,
     ...principalKey(client),
   }
+}
+
+/** The coordinators of ZooKeeper mode know classic groups only. */
+function checkProtocol(
+  config: Readonly<Record<string, unknown>>,
+  path: readonly string[],
+  { cluster }: ScenarioSurface,
+  problems: ScenarioProblem[],
+): void {
+  if (cluster.mode !== 'zookeeper' || config['group.protocol'] !== 'consumer') return
+  const mend = 'set group.protocol: classic, or cluster.mode: kraft'
+  problems.push({ path: [...path, 'group.protocol'], message: 'KIP-848 groups belong to KRaft mode', mend })
 }
 
 /** Settings that a scenario has words of its own for. */

@@ -37,7 +37,7 @@ function started(brokers: number, topics: ClusterSpec['topics']): Cluster {
   }
   const cluster = new Cluster(new Engine('bench'), spec)
   cluster.startAll()
-  cluster.admin.prepare({ topics, brokers })
+  cluster.admin.prepare({ topics, brokers, mode: 'kraft' })
   cluster.engine.run(10 * SECOND)
   return cluster
 }
