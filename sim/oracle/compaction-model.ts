@@ -160,6 +160,13 @@ export class Compacted {
     return (found !== undefined && recordAt(found, offset) !== undefined) || this.mayLack(expected, record)
   }
 
+  /** Some replica compacted what was acknowledged at `offset`, and need not have kept it. */
+  mayBeGone(offset: Offset, crc: number): boolean {
+    const expected = this.find(offset)
+    const record = expected?.crc === crc ? recordAt(expected, offset) : undefined
+    return expected !== undefined && record !== undefined && offset < this.to && this.mayLack(expected, record)
+  }
+
   /** The last committed record of each key, with its batch. */
   *lasts(): Iterable<readonly [Offset, Entry]> {
     this.#index()

@@ -12,6 +12,7 @@
 import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
 import { type NodeName, parsePartition } from '../kernel/names.js'
 import type { Offset } from '../kernel/units.js'
+import type { CompactionModel } from './compaction-model.js'
 import { Findings } from './findings.js'
 import type { LogModel } from './log-model.js'
 import type { GroupPromises, Oracle, OracleReport, Promises, RunEnd } from './oracle.js'
@@ -90,6 +91,7 @@ export class Groups implements Oracle {
   readonly #atLeastOnce = new Findings(this.name)
   readonly #promises: Promises
   readonly #logs: LogModel
+  readonly #compaction: CompactionModel
   readonly #groups = new Map<string, GroupState>()
   /** Node → the group that it is a member of. */
   readonly #groupOf = new Map<NodeName, string>()
@@ -99,7 +101,8 @@ export class Groups implements Oracle {
   /** Node → its commits without an outcome. */
   readonly #commits = new Map<NodeName, Map<number, Commit>>()
 
-  constructor(promises: Promises, logs: LogModel) {
+  constructor(promises: Promises, logs: LogModel, compaction: CompactionModel) {
+    this.#compaction = compaction
     this.#promises = promises
     this.#logs = logs
   }
@@ -349,6 +352,7 @@ export class Groups implements Oracle {
       const passed = state.passedOver.get(partition)?.find(([from, to]) => from <= offset && offset < to)
       // What an election or retention took away nobody can be given.
       if (passed === undefined && !this.#logs.holds(partition, offset, crc)) continue
+      if (this.#compaction.of(partition)?.mayBeGone(offset, crc) === true) continue
       if (promised.readCommitted === true && !this.#isVisible(partition, offset)) continue
       const excuse = passed !== undefined ? 'auto.offset.reset passed over it' : promised.excuse
       const message = `${partition}@${offset} (${id}) is below what ${group} committed (${committed}), and no member worked on it`

@@ -66,7 +66,7 @@ export class Oracles {
     this.#reads = new Reads(logs, keeper, compaction)
     this.#recovers = new Recovers(promises.settle, clock)
     const cleaning = new Cleaning(promises, logs, keeper, serving, compaction)
-    const groups = new Groups(promises, logs)
+    const groups = new Groups(promises, logs, compaction)
     const transactions = new Transactions(promises, keeper, logs, compaction)
     const ensemble = new ZooKeeperHistory()
     const sessions = new ZooKeeperSessions()
