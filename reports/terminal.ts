@@ -6,6 +6,7 @@ import { describeComparison } from '../sim/scenario/expectations.js'
 import type { RunResult } from '../sim/scenario/result.js'
 import { paint, type Style } from './paint.js'
 import type { Look, ScenarioReport, SweepReport } from './reporter.js'
+import { spreadLines } from './spread.js'
 import { timelineOf } from './timeline.js'
 
 const MARKS = {
@@ -43,7 +44,7 @@ export function summaryOf(result: RunResult, look: Look): string {
   const lines = [head]
   for (const { name, message } of failures) lines.push(`  ${paint(name, 'red', look)}: ${message}`)
   if (verdict === 'unknown') lines.push('  undecided: the run ended before it could be judged')
-  for (const line of lossLines([result])) lines.push(`  ${line}`)
+  for (const line of [...lossLines([result]), ...spreadLines([result])]) lines.push(`  ${line}`)
   return lines.join('\n')
 }
 
@@ -71,7 +72,7 @@ function seedsLine({ scenario, results }: ScenarioReport, look: Look): string {
   const lines = [
     `${mark(verdict, look)} ${paint(scenario.name, 'bold', look)}   ${seeds}   ${simulated.toFixed(1)} s simulated`,
   ]
-  for (const line of lossLines(results)) lines.push(`  ${line}`)
+  for (const line of [...lossLines(results), ...spreadLines(results)]) lines.push(`  ${line}`)
   for (const line of failedSeeds(failed)) lines.push(`  ${line}`)
   return lines.join('\n')
 }

@@ -25,6 +25,7 @@ import { coordinatorHandlers } from './api-coordinators.js'
 import { groupHandlers } from './api-groups.js'
 import { transactionHandlers } from './api-transactions.js'
 import { logDirHandlers } from './api-log-dirs.js'
+import { producerHandlers } from './api-producers.js'
 import { metadataHandlers } from './api-metadata.js'
 import { apiVersionsHandler } from './api-versions.js'
 import type { ForwardableApi } from './forwarding-errors.js'
@@ -46,6 +47,7 @@ export function brokerHandlers(context: ApiContext, ofMode: ApiHandlers = {}): A
     ...coordinatorHandlers(context),
     ...groupHandlers(context),
     ...transactionHandlers(context),
+    ...producerHandlers(context),
     ApiVersions: apiVersionsHandler(context, () => new Set(Object.keys(handlers) as ApiName[])),
     CreateTopics: forward(context, 'CreateTopics'),
     DeleteTopics: forward(context, 'DeleteTopics'),

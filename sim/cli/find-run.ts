@@ -8,7 +8,8 @@
 import { existsSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { UsageError } from '../kernel/errors.js'
-import { findScenarioFiles, loadScenario, type LoadedScenario } from '../scenario/load.js'
+import { findScenarioFiles, loadScenarios, type LoadedScenario } from '../scenario/load.js'
+import { MODES } from '../scenario/modes.js'
 import { fingerprintOf, parseToken, type Token } from '../scenario/token.js'
 import { FAILURES } from './failure-store.js'
 
@@ -30,12 +31,15 @@ export async function findRun(text: string, paths: readonly string[]): Promise<F
     ...['scenarios'].filter((folder) => paths.length === 0 && existsSync(folder)),
   ]
   for (const file of findScenarioFiles(places)) {
-    const loaded = await loadScenario(file).catch((error: unknown) => {
-      if (error instanceof UsageError) return undefined
-      throw error
-    })
-    if (loaded !== undefined && fingerprintOf(loaded.scenario) === token.fingerprint)
-      return { loaded, token, seed: token.seed }
+    // As the file says, or as `--mode` had it.
+    for (const mode of [undefined, ...MODES]) {
+      const found = await loadScenarios(file, mode).catch((error: unknown) => {
+        if (error instanceof UsageError) return []
+        throw error
+      })
+      const loaded = found.find(({ scenario }) => fingerprintOf(scenario) === token.fingerprint)
+      if (loaded !== undefined) return { loaded, token, seed: token.seed }
+    }
   }
   throw new UsageError({
     message: `${text}: no scenario has this fingerprint in ${places.join(', ') || 'any folder'}; it, or samsa, has changed since`,
@@ -50,7 +54,10 @@ async function findFile(path: string): Promise<FoundRun> {
   if (statSync(path).isDirectory()) {
     throw new UsageError({ message: `${path} is a folder`, mend: 'name one of its files; samsa list shows them' })
   }
-  const loaded = await loadScenario(path)
+  const [loaded, other] = await loadScenarios(path)
+  if (loaded === undefined || other !== undefined) {
+    throw new UsageError({ message: `${path} stands for several scenarios`, mend: 'name one by the token of a run' })
+  }
   const seed = loaded.scenario.run.seed ?? parseToken(basename(path).replace(/\.ya?ml$/, ''))?.seed ?? 1
   return { loaded, seed }
 }

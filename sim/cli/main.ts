@@ -5,6 +5,7 @@
 
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { UsageError } from '../kernel/errors.js'
+import { MODES, type Mode } from '../scenario/modes.js'
 import { ExitCode } from './exit-code.js'
 import { VERSION } from './version.js'
 
@@ -24,6 +25,7 @@ program
   .option('-j, --jobs <count>', 'worker threads (default: one for each processor)', wholeNumber)
   .option('--shard <part>', 'run one part of the seeds, such as 2/5', shard)
   .option('-g, --grep <pattern>', 'only scenarios whose name or file matches')
+  .option('--mode <mode>', 'run everything in this mode, kraft or zookeeper; what cannot be is left out', mode)
   .option('--last-failed', 'only the failures saved under .samsa/failures')
   .option('-x, --exit-first', 'stop at the first failure')
   .option('--timeline', 'show the timeline of runs that passed, too')
@@ -117,6 +119,12 @@ function shard(text: string): { index: number; of: number } {
   const of = Number(match?.[2])
   if (!match || index < 1 || index > of) throw new InvalidArgumentError('expected a part such as 2/5.')
   return { index, of }
+}
+
+function mode(text: string): Mode {
+  const found = MODES.find((each) => each === text)
+  if (found === undefined) throw new InvalidArgumentError('expected kraft or zookeeper.')
+  return found
 }
 
 function collect(value: string, values: readonly string[]): string[] {

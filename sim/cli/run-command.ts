@@ -8,6 +8,7 @@
 import { createReporters, type Reporter, type ReporterRequest } from '../../reports/reporter.js'
 import { UsageError } from '../kernel/errors.js'
 import type { LoadedScenario } from '../scenario/load.js'
+import type { Mode } from '../scenario/modes.js'
 import type { RunResult } from '../scenario/result.js'
 import { runScenario } from '../scenario/run.js'
 import { meetsSometimes } from '../scenario/judge.js'
@@ -25,6 +26,7 @@ export interface RunCommandOptions {
   readonly jobs?: number
   readonly shard?: { readonly index: number; readonly of: number }
   readonly grep?: string
+  readonly mode?: Mode
   readonly lastFailed?: boolean
   readonly exitFirst?: boolean
   readonly timeline?: boolean

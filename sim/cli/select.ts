@@ -4,16 +4,23 @@
 
 import { existsSync } from 'node:fs'
 import { UsageError, type Problem } from '../kernel/errors.js'
-import { findScenarioFiles, loadScenario, type LoadedScenario } from '../scenario/load.js'
+import type { Mode } from '../scenario/modes.js'
+import { remark } from './terminal.js'
+import { findScenarioFiles, loadScenarios, type LoadedScenario } from '../scenario/load.js'
 
 export interface Selection {
   readonly grep?: string
+  /** Run everything in this mode; what cannot be is left out, and told. */
+  readonly mode?: Mode
 }
 
 const DEFAULT_FOLDER = 'scenarios'
 
 /** Loads every scenario under `paths` that matches. Problems of all files come at once. @throws UsageError */
-export async function selectScenarios(paths: readonly string[], { grep }: Selection = {}): Promise<LoadedScenario[]> {
+export async function selectScenarios(
+  paths: readonly string[],
+  { grep, mode }: Selection = {},
+): Promise<LoadedScenario[]> {
   if (paths.length === 0 && !existsSync(DEFAULT_FOLDER)) {
     throw new UsageError({
       message: 'no scenarios given, and there is no folder scenarios/ here',
@@ -25,15 +32,27 @@ export async function selectScenarios(paths: readonly string[], { grep }: Select
   const loaded: LoadedScenario[] = []
   for (const file of findScenarioFiles(paths.length > 0 ? paths : [DEFAULT_FOLDER])) {
     try {
-      loaded.push(await loadScenario(file))
+      loaded.push(...(await loadScenarios(file, mode)))
     } catch (error) {
       if (!(error instanceof UsageError)) throw error
+      if (mode !== undefined && (await isSound(file))) {
+        remark(`${file}: not in this mode: ${error.problems[0]?.message ?? ''}`)
+        continue
+      }
       problems.push(...error.problems)
     }
   }
   if (problems.length > 0) throw new UsageError(problems)
   return loaded.filter(
     ({ scenario, file }) => pattern === undefined || pattern.test(scenario.name) || pattern.test(file),
+  )
+}
+
+/** As the file itself says, nothing is wrong with it. */
+async function isSound(file: string): Promise<boolean> {
+  return loadScenarios(file).then(
+    () => true,
+    () => false,
   )
 }
 

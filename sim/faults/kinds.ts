@@ -4,6 +4,7 @@
 
 import { ACL_OPERATIONS } from './acl-operations.js'
 import { DISK_FAULTS } from './disk-faults.js'
+import { GROUP_OPERATIONS } from './group-operations.js'
 import type { StepKind } from './kind.js'
 import { NETWORK_FAULTS } from './network-faults.js'
 import { OPERATIONS } from './operations.js'
@@ -14,5 +15,6 @@ export const STEP_KINDS: Readonly<Record<string, StepKind>> = {
   ...PROCESS_FAULTS,
   ...DISK_FAULTS,
   ...OPERATIONS,
+  ...GROUP_OPERATIONS,
   ...ACL_OPERATIONS,
 }

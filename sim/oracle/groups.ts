@@ -80,6 +80,7 @@ export class Groups implements Oracle {
     'consumer.commit',
     'consumer.committed',
     'request.failed',
+    'admin.invoked',
     'produce.acked',
     'node.down',
   ]
@@ -143,6 +144,9 @@ export class Groups implements Oracle {
         break
       case 'request.failed':
         if (event.data.api === 'OffsetCommit') this.#commitsMayComeLate(event.node)
+        break
+      case 'admin.invoked':
+        this.#altered(event)
         break
       case 'produce.acked':
         this.#ack(event)
@@ -271,6 +275,13 @@ export class Groups implements Oracle {
       const { late } = this.#group(group)
       partitions.forEach((partition, at) => late.add(`${partition}@${offsets[at] ?? -1}`))
     }
+  }
+
+  /** An operator may have offsets go back: `alter-group-offsets shop orders-0`. */
+  #altered({ seq, data }: EventOf<'admin.invoked'>): void {
+    const [operation, group = '', ...partitions] = data.operation.split(' ')
+    if (operation !== 'alter-group-offsets') return
+    for (const partition of partitions) this.#group(group).goneBack.set(partition, { to: 0, seq })
   }
 
   #committed(event: EventOf<'group.offset'>): void {

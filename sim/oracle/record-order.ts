@@ -138,6 +138,7 @@ interface Id {
 
 const SPACE = 0x20
 const SLASH = 0x2f
+const LAST_PRINTABLE = 0x7e
 
 /** `p1/41 …` → client p1, number 41; undefined for records of no workload. */
 function recordId(value: Uint8Array, state: PartitionOrder): Id | undefined {
@@ -149,6 +150,8 @@ function recordId(value: Uint8Array, state: PartitionOrder): Id | undefined {
       if (slash <= 0 || slash === at - 1) return undefined
       return { client: clientOf(value, slash, state), number }
     }
+    // Names of clients are plain text: what a coordinator writes may have a slash by chance.
+    if (byte < SPACE || byte > LAST_PRINTABLE) return undefined
     if (byte === SLASH) {
       slash = at
       number = 0

@@ -29,6 +29,10 @@ export function checkExpectations(
       })
   }
   const context = { surface, names, problems }
+  surface.run.show.forEach((measure, index) => {
+    const wrong = checkMeasure(measure, context)
+    if (wrong !== undefined) problems.push({ path: ['run', 'show', index], ...wrong })
+  })
   const list = Array.isArray(eventually) ? eventually : [eventually]
   return {
     always,
@@ -94,7 +98,7 @@ function readOracles(
     problems.push({
       path: [...path, index],
       message: `unknown oracle ${name}`,
-      mend: near ? `did you mean ${near}?` : `known are ${ORACLE_NAMES.join(', ')}`,
+      mend: near ? `did you mean ${near}?` : 'samsa list oracles names them',
     })
     return name
   })

@@ -98,12 +98,13 @@ export class Judge {
 
   /** Every measure that the scenario speaks of, and those that every report shows. */
   measured(now: Micros): Record<string, MeasureValue> {
-    const { expect, clients } = this.#scenario
+    const { expect, clients, run } = this.#scenario
     const names = new Set<string>(['lost', 'duplicated', 'reordered', 'controller-changes'])
     for (const [client, spec] of Object.entries(clients)) {
       for (const measure of SHOWN[spec.kind]) names.add(`${client}.${measure}`)
     }
     for (const { measure } of [...expect.end, ...expect.sometimes, ...expect.eventually]) names.add(measure)
+    for (const measure of run.show) names.add(measure)
     return Object.fromEntries([...names].map((name) => [name, this.#measures.value(nameOf(name), now)]))
   }
 

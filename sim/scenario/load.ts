@@ -9,6 +9,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { createJiti } from 'jiti'
 import { UsageError, type Problem } from '../kernel/errors.js'
+import { inModes, type Mode } from './modes.js'
 import { readScenario } from './read-scenario.js'
 import type { Scenario } from './scenario.js'
 import type { ScenarioProblem } from './strict.js'
@@ -44,30 +45,52 @@ export function findScenarioFiles(paths: readonly string[]): string[] {
   return [...new Set(found)]
 }
 
-/** Loads one file. @throws UsageError with every problem in it */
-export async function loadScenario(file: string): Promise<LoadedScenario> {
+/** Loads the scenarios of one file: one for each mode that it names, or the one of mode `asked`. @throws UsageError with every problem in it */
+export async function loadScenarios(file: string, asked?: Mode): Promise<readonly LoadedScenario[]> {
   const shown = relative(process.cwd(), resolve(file)) || file
-  if (MODULE_ENDINGS.some((ending) => file.endsWith(ending)))
-    return { scenario: await loadModule(file, shown), file: shown }
-  return { scenario: readYaml(readText(file, shown), shown), file: shown }
+  const scenarios = MODULE_ENDINGS.some((ending) => file.endsWith(ending))
+    ? await loadModule(file, shown, asked)
+    : readYamlModes(readText(file, shown), shown, asked)
+  return scenarios.map((scenario) => ({ scenario, file: shown }))
 }
 
-/** Reads YAML text. @throws UsageError with every problem in it */
+/** Reads YAML text of one scenario in one mode. @throws UsageError with every problem in it */
 export function readYaml(text: string, file: string): Scenario {
+  const [scenario, ...others] = readYamlModes(text, file)
+  if (scenario !== undefined && others.length === 0) return scenario
+  throw new UsageError({ message: 'expected one mode', place: { file }, mend: 'write mode: kraft or mode: zookeeper' })
+}
+
+function readYamlModes(text: string, file: string, asked?: Mode): readonly Scenario[] {
   const source = new YamlSource(file, text)
   if (source.problems.length > 0) throw new UsageError(source.problems)
-  const result = readScenario(source.plain, source.stepLines)
-  if ('scenario' in result) return result.scenario
-  throw new UsageError(
-    result.problems.map((problem) => ({
-      message: problem.message,
-      place: source.placeOf(problem.path, problem.atKey),
-      ...(problem.mend && { mend: problem.mend }),
-    })),
-  )
+  const place = (problem: ScenarioProblem): Problem => ({
+    message: problem.message,
+    place: source.placeOf(problem.path, problem.atKey),
+    ...(problem.mend && { mend: problem.mend }),
+  })
+  return readModes(source.plain, asked, source.stepLines, place)
 }
 
-async function loadModule(file: string, shown: string): Promise<Scenario> {
+/** Problems of all modes come at once, each once. */
+function readModes(
+  plain: unknown,
+  asked: Mode | undefined,
+  stepLines: readonly number[] | undefined,
+  place: (problem: ScenarioProblem) => Problem,
+): readonly Scenario[] {
+  const scenarios: Scenario[] = []
+  const problems = new Map<string, Problem>()
+  for (const variant of inModes(plain, asked)) {
+    const result = readScenario(variant, stepLines)
+    if ('scenario' in result) scenarios.push(result.scenario)
+    else for (const problem of result.problems.map(place)) problems.set(JSON.stringify(problem), problem)
+  }
+  if (problems.size > 0) throw new UsageError([...problems.values()])
+  return scenarios
+}
+
+async function loadModule(file: string, shown: string, asked?: Mode): Promise<readonly Scenario[]> {
   let plain: unknown
   try {
     const module: unknown = await createJiti(import.meta.url, { moduleCache: false }).import(resolve(file))
@@ -82,9 +105,7 @@ async function loadModule(file: string, shown: string): Promise<Scenario> {
       mend: 'write export default scenario(name, { … })',
     })
   }
-  const result = readScenario(plain)
-  if ('scenario' in result) return result.scenario
-  throw new UsageError(result.problems.map((problem) => moduleProblem(problem, shown)))
+  return readModes(plain, asked, undefined, (problem) => moduleProblem(problem, shown))
 }
 
 function moduleProblem(problem: ScenarioProblem, file: string): Problem {

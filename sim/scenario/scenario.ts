@@ -179,6 +179,8 @@ export interface RunSpec {
   /** Run this one seed instead: in saved failures. */
   readonly seed?: number
   readonly wire: 'reference' | 'bytes'
+  /** Measures to tell of every run, besides those that are expected. */
+  readonly show: readonly string[]
   /** Bound of the liveness oracle: recovery after the last fault ended. */
   readonly settle: Micros
 }

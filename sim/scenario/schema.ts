@@ -158,6 +158,7 @@ const run = strict({
   seed: z.number().int().min(0).max(0xffff_ffff).optional(),
   wire: z.enum(['reference', 'bytes']).default('reference'),
   settle: duration.default(60_000_000),
+  show: z.array(z.string()).default([]),
 })
 
 export const SCENARIO_SURFACE = strict({

@@ -50,6 +50,7 @@ export function plainOf(scenario: Scenario): Plain {
       ...(run.seed === undefined ? { seeds: run.seeds } : { seed: run.seed }),
       ...(run.wire !== 'reference' && { wire: run.wire }),
       settle: formatDuration(run.settle),
+      ...(run.show.length > 0 && { show: run.show }),
     },
   }
 }

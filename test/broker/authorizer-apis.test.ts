@@ -182,6 +182,23 @@ const GROUPS: readonly Story[] = [
   story('of a transaction', 'FindCoordinator', { keyType: 1, coordinatorKeys: ['t'] }, [
     [TXN, 'describe transactional-id t'],
   ]),
+  story(
+    'needs read on the group, and to know of the topics',
+    'ConsumerGroupHeartbeat',
+    {
+      groupId: 'new',
+      memberId: 'AAAAAAAAAAAAAAAAAAAAAQ',
+      memberEpoch: 0,
+      rebalanceTimeoutMs: 6_000,
+      subscribedTopicNames: ['orders'],
+      topicPartitions: [],
+    },
+    [
+      [GROUP, 'read group new'],
+      [TOPIC, 'describe topic orders'],
+    ],
+  ),
+  story('needs describe', 'ConsumerGroupDescribe', { groupIds: ['g'] }, [[GROUP, 'describe group g']]),
   story('needs read', 'JoinGroup', { groupId: 'g', sessionTimeoutMs: 6_000, rebalanceTimeoutMs: 6_000, ...PROTOCOL }, [
     [GROUP, 'read group g'],
   ]),
@@ -234,6 +251,9 @@ const MARKER = {
 }
 
 const TRANSACTIONS: readonly Story[] = [
+  story('needs read', 'DescribeProducers', { topics: [{ name: 'orders', partitionIndexes: [0] }] }, [
+    [TOPIC, 'read topic orders'],
+  ]),
   story(
     'of a transactional id',
     'InitProducerId',

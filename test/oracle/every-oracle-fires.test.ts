@@ -247,6 +247,13 @@ describe('a group', () => {
     expect(losses).toMatchObject([{ reason: 'auto.offset.reset passed over it', count: 2 }])
   })
 
+  it('may go back where an operator says so', () => {
+    const story = new Story().written().member('g1', 1).works('g1', 3)
+    story.emit('admin', 'admin.invoked', { id: 1, operation: 'alter-group-offsets shop orders-0' }).commits(1)
+    expect(story.report('committed-offsets-hold').verdict).toBe('pass')
+    expect(story.commits(0).report('committed-offsets-hold').verdict).toBe('fail')
+  })
+
   it('may go back where a member was told to', () => {
     const story = new Story().written().member('g1', 1).works('g1', 3)
     story.emit('g1', 'consume.position', { partition: P, from: 3, to: 1, reason: 'seek' }).commits(2)

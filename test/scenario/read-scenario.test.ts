@@ -197,7 +197,7 @@ describe('a scenario file', () => {
               │                      ^ make run.until longer
         x.yaml:7:20  unknown oracle none
             7 │ expect: { always: [none] }
-              │                    ^ known are acked-records-survive, log-matching, one-leader-per-epoch, one-quorum-leader-per-epoch, one-controller-per-epoch, deposed-controller-silent, metadata-consistent, reads-below-high-watermark, offsets-consistent, no-duplicates, no-reordering, offsets-dense, isr-has-committed, high-watermark-monotonic, epochs-monotonic, elections-as-configured, positions-consistent, compaction-keeps-last, retention-not-early, one-owner-per-generation, committed-offsets-hold, at-least-once, groups-settle, read-committed, transactions-atomic, transactions-end, exactly-once, access-as-granted, zookeeper-total-order, zookeeper-commits-survive, one-zookeeper-leader-per-epoch, ephemerals-follow-sessions, watches-fire-once, sessions-live-out, recovers
+              │                    ^ samsa list oracles names them
         3 problems; nothing was run"
       `)
     }

@@ -27,6 +27,7 @@ describe('the swarm of groups', () => {
   it.each([
     [21, 'a static member of a KIP-848 group that left for a while and came back in the same epoch'],
     [42, 'a commit that is delayed behind a heartbeat, on a connection that its member has closed'],
+    [44, 'an offset whose time of commit looks like the end of a name'],
     [68, 'a consumer before a corrupt batch'],
   ])('seed %i holds: %s', (seed) => {
     const result = runScenario(groupSwarm(seed), { seed })
