@@ -67,6 +67,7 @@ export class CommittedLog implements Oracle {
     'node.start',
     'node.down',
     'produce.acked',
+    'produce.failed',
   ]
   readonly highWatermark = new Findings('high-watermark-monotonic')
   readonly isrHasCommitted = new Findings('isr-has-committed')
@@ -122,6 +123,9 @@ export class CommittedLog implements Oracle {
         break
       case 'produce.acked':
         this.#acked(event)
+        break
+      case 'produce.failed':
+        if (!event.data.certain) this.order.gaveUp(event.node, event.data.partition)
         break
       default:
         break

@@ -37,6 +37,8 @@ export class RecordOrder {
   readonly dense = new Findings('offsets-dense')
   readonly #partitions = new Map<string, PartitionOrder>()
   readonly #compaction: CompactionModel
+  /** `p1 orders-0`: a record of that producer failed, and may be in the log. */
+  readonly #gaveUp = new Set<string>()
 
   constructor(compaction: CompactionModel) {
     this.#compaction = compaction
@@ -65,6 +67,11 @@ export class RecordOrder {
       const id = named == null ? undefined : recordId(named, state)
       if (id !== undefined) this.#record(log, id, entry, entry.baseOffset + offsetDelta, event)
     }
+  }
+
+  /** A producer gave a record up that may be written: those behind it, which are in flight, are numbered anew. */
+  gaveUp(client: string, partition: string): void {
+    this.#gaveUp.add(`${client} ${partition}`)
   }
 
   /** These batches are no longer part of the committed log, which ends at `end`. */
@@ -103,7 +110,8 @@ export class RecordOrder {
     if (first !== undefined) {
       const subject = `${partition}@${offset}`
       const message = `${subject} holds ${client.name}/${number} once more, it is at ${first} already`
-      const reason = excuse(producerId) ?? excuseForgotten(log, first, entry)
+      const reason =
+        excuse(producerId) ?? excuseForgotten(log, first, entry) ?? this.#excuseRenumbered(log, first, entry, client)
       this.duplicates.add(subject, message, event.time, [entry.seq, event.seq], reason)
       return
     }
@@ -115,6 +123,15 @@ export class RecordOrder {
       const message = `${subject} holds ${client.name}/${number} after ${client.name}/${last}`
       this.reordering.add(subject, message, event.time, [entry.seq, event.seq], excuse(producerId))
     } else client.last.set(producerId, number)
+  }
+
+  /** The first copy is of an earlier epoch of the same producer, which had to give up a record before it (`Sender.completeBatch`). */
+  #excuseRenumbered(log: ReplicaLog, first: Offset, again: Entry, { name }: Client): string | undefined {
+    const before = log.find(first)?.batch
+    const { producerId, producerEpoch } = again.batch
+    if (before?.producerId !== producerId || before.producerEpoch >= producerEpoch) return undefined
+    if (!this.#gaveUp.has(`${name} ${log.partition}`)) return undefined
+    return `${name} gave up a batch (delivery.timeout.ms), and numbered those in flight behind it anew, in a new epoch`
   }
 }
 

@@ -38,6 +38,20 @@ describe('a record that is in the log twice', () => {
     expect(report.losses[0]?.reason).toMatch(ACROSS_RESTART)
   })
 
+  it('is told as a loss when its producer gave up one before it, and numbered it anew', () => {
+    const twice = (isGivenUp: boolean): Story => {
+      const story = led().commits('p1/0').commits('p1/1')
+      const data = { id: 'p1/7', partition: 'orders-0', error: 'REQUEST_TIMED_OUT', certain: false }
+      if (isGivenUp) story.emit('p1', 'produce.failed', data)
+      return story.appends('b1', ['p1/1'], { producerEpoch: 1 }).replicates('b2', 'b3').highWatermark('b1', 2, 3)
+    }
+    expect(twice(false).report('no-duplicates').violationCount).toBe(1)
+    expect(twice(true).report('no-duplicates')).toMatchObject({
+      verdict: 'pass',
+      losses: [{ reason: expect.stringMatching(/^p1 gave up a batch/) as string }],
+    })
+  })
+
   it('is found like that by swarm seed 479', () => {
     const report = runScenario(safeSwarm(479), { seed: 479 }).oracles.find(({ name }) => name === 'no-duplicates')
     expect(report?.verdict).toBe('pass')
