@@ -11,7 +11,7 @@ import { parseProducerConfig } from '../../sim/client/producer-config.js'
 import { encode } from '../../sim/client/workload-record.js'
 import { Engine } from '../../sim/kernel/engine.js'
 import type { Env, Program } from '../../sim/kernel/env.js'
-import { readYaml } from '../../sim/scenario/load.js'
+import { loadScenarios, readYaml } from '../../sim/scenario/load.js'
 import { runScenario } from '../../sim/scenario/run.js'
 import { busySeconds, median, type Figure } from './measure.js'
 
@@ -77,6 +77,21 @@ export function steadyBench(): Figure[] {
     return messages / seconds
   })
   return [{ name: 'requests and responses, steady, RF 3, acks=all', value, unit: 'messages/s' }]
+}
+
+/** The same story in both modes: what ZooKeeper mode costs beside KRaft. */
+export async function modesBench(root: string): Promise<Figure[]> {
+  const loaded = await loadScenarios(join(root, 'scenarios/zookeeper/failover-side-by-side.yaml'))
+  return loaded.map(({ scenario }) => {
+    let simulated = 0
+    const seconds = median(5, () =>
+      busySeconds(() => {
+        simulated = 0
+        for (let seed = 1; seed <= 10; seed++) simulated += runScenario(scenario, { seed }).endedAt / SECOND
+      }),
+    )
+    return { name: `${scenario.name}: simulated time`, value: simulated / seconds, unit: 's/s' }
+  })
 }
 
 export function scenarioBench(root: string): Figure[] {

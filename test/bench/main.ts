@@ -7,7 +7,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { idleBench, scenarioBench, steadyBench } from './cluster-bench.js'
+import { idleBench, modesBench, scenarioBench, steadyBench } from './cluster-bench.js'
 import { groupBench } from './group-bench.js'
 import { kernelBench } from './kernel-bench.js'
 import { logBench } from './log-bench.js'
@@ -39,6 +39,7 @@ const figures = [
   ...logBench(),
   ...steadyBench(),
   ...scenarioBench(root),
+  ...(await modesBench(root)),
   ...groupBench(),
   ...idleBench(),
   ...retentionBench(),
