@@ -48,7 +48,7 @@ interface GroupState {
   /** Partition → sequence of the last time that a member was told to go back, and where to. */
   readonly goneBack: Map<string, { to: Offset; seq: number }>
   /** `orders-0@17`: a commit of it failed at the client, and may be on its way still. */
-  readonly late: Set<string>
+  readonly late: Map<string, string>
   /** Who loaded the group, or made it, last: a coordinator that was deposed may not know yet. */
   coordinator: NodeName
   state: string
@@ -58,6 +58,7 @@ interface GroupState {
 type Commit = EventOf<'consumer.commit'>['data']
 
 const LATE_COMMIT = 'a commit that its member had given up came late'
+const FENCED_COMMIT = 'a commit begun before its member was fenced is sent again in its new epoch (KIP-848)'
 
 interface Acked {
   readonly offset: Offset
@@ -239,6 +240,7 @@ export class Groups implements Oracle {
   }
 
   #revoked(event: EventOf<'consumer.revoked'>): void {
+    if (event.data.how === 'lost') this.#commitsMayComeLate(event.node, FENCED_COMMIT)
     const state = this.#groups.get(event.data.group)
     for (const partition of event.data.partitions) {
       if (state?.claims.get(partition)?.node === event.node) state.claims.delete(partition)
@@ -273,10 +275,10 @@ export class Groups implements Oracle {
   }
 
   /** What was sent is received, though its sender does not wait any more. */
-  #commitsMayComeLate(node: NodeName): void {
+  #commitsMayComeLate(node: NodeName, reason = LATE_COMMIT): void {
     for (const { group, partitions, offsets } of this.#commits.get(node)?.values() ?? []) {
       const { late } = this.#group(group)
-      partitions.forEach((partition, at) => late.add(`${partition}@${offsets[at] ?? -1}`))
+      partitions.forEach((partition, at) => late.set(`${partition}@${offsets[at] ?? -1}`, reason))
     }
   }
 
@@ -296,7 +298,7 @@ export class Groups implements Oracle {
       const back = state.goneBack.get(partition)
       if (back === undefined || back.seq < last.seq || back.to > offset) {
         const message = `${group}: committed offset of ${partition} went back from ${last.offset} to ${offset}`
-        const excuse = state.late.has(`${partition}@${offset}`) ? LATE_COMMIT : undefined
+        const excuse = state.late.get(`${partition}@${offset}`)
         this.offsets.add(partition, message, event.time, [last.seq, event.seq], excuse)
       }
     }
@@ -407,7 +409,7 @@ export class Groups implements Oracle {
         passedOver: new Map(),
         processed: new Map(),
         goneBack: new Map(),
-        late: new Set(),
+        late: new Map(),
         coordinator: '',
         state: 'none',
         stateSeq: 0,

@@ -419,6 +419,14 @@ describe('a commit that comes late', () => {
     expect(losses).toMatchObject([{ reason: 'a commit that its member had given up came late', count: 1 }])
   })
 
+  it('is told as a loss where its member was fenced, and has joined again', () => {
+    const story = new Story().written().member('g1', 1).works('g1', 2)
+    story.emit('g1', 'consumer.commit', { id: 7, group: 'shop', how: 'sync', partitions: [P], offsets: [1] })
+    const { verdict, losses } = story.gives('g1', 'lost').commits(1).report('committed-offsets-hold')
+    expect(verdict).toBe('pass')
+    expect(losses[0]?.reason).toMatch(/^a commit begun before its member was fenced/)
+  })
+
   it('is a violation where it had not', () => {
     const story = new Story().written().member('g1', 1).works('g1', 2)
     story.emit('g1', 'consumer.commit', { id: 7, group: 'shop', how: 'async', partitions: [P], offsets: [1] })

@@ -12,7 +12,7 @@ import { Errors, errorName, isRetriable, type ErrorCode } from '../../wire/error
 import type { ClientMetadata } from '../client-metadata.js'
 import type { ConsumerConfig } from '../consumer-config.js'
 import { Deadline } from '../deadline.js'
-import type { SubscriptionState } from '../subscription-state.js'
+import type { AssignedPartition, SubscriptionState } from '../subscription-state.js'
 import { ConsumerHeartbeats } from './consumer-heartbeats.js'
 import { ConsumerMembership } from './consumer-membership.js'
 import { ConsumerOffsets } from './consumer-offsets.js'
@@ -53,7 +53,7 @@ export class ConsumerCoordinator implements GroupCoordinator {
   #fatal: ErrorCode | undefined
   #matchedVersion = -1
   /** Committed offsets that were asked for, for these partitions. */
-  #fetching: { readonly key: string; error: string | undefined; isDone: boolean } | undefined
+  #fetching: { readonly of: readonly AssignedPartition[]; error: string | undefined; isDone: boolean } | undefined
   /** The poll loop would spin: it is woken by whatever happens in the background. */
   #isSpinning = false
   #timer: EnvTimer | undefined
@@ -137,12 +137,12 @@ export class ConsumerCoordinator implements GroupCoordinator {
   }
 
   initPositions(): PollStep {
-    const partitions = this.#subscriptions.initializing().map(({ name }) => name)
-    if (partitions.length === 0) return 'ready'
-    const key = partitions.join(' ')
+    const of = this.#subscriptions.initializing()
+    if (of.length === 0) return 'ready'
     let fetching = this.#fetching
-    if (fetching === undefined || fetching.key !== key) {
-      const asked = { key, error: undefined as string | undefined, isDone: false }
+    // A partition that was given up and came back is another one: what was found for it before may be old.
+    if (fetching === undefined || !isSame(fetching.of, of)) {
+      const asked = { of, error: undefined as string | undefined, isDone: false }
       fetching = asked
       this.#fetching = asked
       const done = (error: string | undefined, found: Committed): void => {
@@ -154,7 +154,11 @@ export class ConsumerCoordinator implements GroupCoordinator {
         }
         this.#parts.wake()
       }
-      this.#offsets.fetch(partitions, done, this.#config['default.api.timeout.ms'])
+      this.#offsets.fetch(
+        of.map(({ name }) => name),
+        done,
+        this.#config['default.api.timeout.ms'],
+      )
     }
     if (!fetching.isDone) return 'waiting'
     this.#fetching = undefined
@@ -356,4 +360,8 @@ export class ConsumerCoordinator implements GroupCoordinator {
     this.#offsets.close()
     this.#channel.close()
   }
+}
+
+function isSame(some: readonly AssignedPartition[], others: readonly AssignedPartition[]): boolean {
+  return some.length === others.length && some.every((partition, at) => partition === others[at])
 }

@@ -571,3 +571,23 @@ describe('commits', () => {
     expect(app.consumer.position('orders-0')).toBe(0)
   })
 })
+
+describe('a member that lost its partitions and has them again', () => {
+  it('asks where the group is by now, and does not go by what it was told before', () => {
+    const it = groupLab(4)
+    it.target = ['orders-0', 'orders-1']
+    // Both have a committed offset, so that nothing is left to ask for.
+    for (const name of it.target) it.committed.set(name, { offset: 0, leaderEpoch: -1 })
+    const app = member(it, CONSUMER, { listens: 'at once' })
+    it.until(1_000)
+    expect(it.sent('OffsetFetch')).toHaveLength(1)
+    refuseNext(it, 'FENCED_MEMBER_EPOCH')
+    it.next('ConsumerGroupHeartbeat', (request) => {
+      it.target = ['orders-0', 'orders-1']
+      it.answer(request)
+    })
+    it.until(8_000)
+    expect(app.told.slice(1)).toEqual(['lost orders-0 orders-1', 'assigned orders-0 orders-1'])
+    expect(it.sent('OffsetFetch')).toHaveLength(2)
+  })
+})
