@@ -2,6 +2,7 @@
  * The panes: the event, the node, the log around the cursor, the oracles, the branches; and the story of why and what changed.
  */
 
+import type { ZooKeeperView } from '../zookeeper/zookeeper-server.js'
 import type { TraceEvent } from '../kernel/events.js'
 import { describeEvent } from '../../reports/describe-event.js'
 import type { Branch } from './branch.js'
@@ -139,6 +140,8 @@ function nodeLines(explorer: Explorer): readonly Line[] {
     quorum === undefined ? '' : `   quorum: ${quorum}, HW ${facts.get(`quorum-hw/${node}`) ?? '?'}`,
   ])
   lines.push(...clientLines(facts, node), ...replicaLines(facts, node), ...coordinatorLines(facts, node))
+  const session = facts.get(`zk-client/${node}`)
+  if (session !== undefined) lines.push([['ZooKeeper: ', 'dim'], String(session)])
   const insight = branch.position.isThere ? branch.position.insight(node) : undefined
   if (insight === undefined) {
     lines.push([['looking inside …', 'dim']])
@@ -148,6 +151,7 @@ function nodeLines(explorer: Explorer): readonly Line[] {
   if (broker !== undefined) {
     lines.push([`${broker.state}, broker epoch ${broker.brokerEpoch}, metadata up to ${broker.metadataOffset}`])
   }
+  if (insight.zookeeper !== undefined) lines.push(...zooKeeperLines(insight.zookeeper))
   if (view.clockOffsetMs !== 0 || view.driftPartsPerMillion !== 0) {
     lines.push([`clock ${view.clockOffsetMs} ms off, drift ${view.driftPartsPerMillion} ppm`])
   }
@@ -206,6 +210,19 @@ function coordinatorLines(facts: Facts, node: string): Line[] {
         [`${match[1] === 'group' ? 'group' : 'transaction'} ${match[2]} `, 'dim'],
         `${match[3] === 'state' ? '' : `${match[3]}: `}${value}`,
       ])
+  }
+  return lines
+}
+
+/** What a server of the ensemble has applied: one that is behind shows the past, as it would to its clients. */
+function zooKeeperLines({ state, lastZxid, sessions, znodes }: ZooKeeperView): Line[] {
+  const zxid = `${Math.floor(lastZxid / 0x1_0000_0000)}:${lastZxid % 0x1_0000_0000}`
+  const lines: Line[] = [[`${state}, applied up to ${zxid}`], [[`sessions (${sessions.length})`, 'bold']]]
+  for (const { session, timeoutMs } of sessions) lines.push([`  ${session}  ${timeoutMs} ms`])
+  lines.push([[`znodes (${znodes.length})`, 'bold']])
+  for (const { path, version, owner, dataBytes } of [...znodes].sort((a, b) => (a.path < b.path ? -1 : 1))) {
+    const ephemeral = /^0x0+$/.test(owner) ? '' : `, of session ${owner}`
+    lines.push([`  ${path === '' ? '/' : path}  `, [`v${version}, ${dataBytes} B${ephemeral}`, 'dim']])
   }
   return lines
 }

@@ -11,6 +11,7 @@ import type { NodeName } from '../kernel/names.js'
 import { Run } from '../scenario/run.js'
 import type { ConnectionView } from '../world/network.js'
 import type { NodeView } from '../world/world.js'
+import { ZooKeeperServer, type ZooKeeperView } from '../zookeeper/zookeeper-server.js'
 import type { Recording } from './recording.js'
 
 export interface Insight {
@@ -18,6 +19,8 @@ export interface Insight {
   readonly connections: readonly ConnectionView[]
   /** Brokers only, while they run. */
   readonly broker?: BrokerView
+  /** ZooKeeper servers only, while they run. */
+  readonly zookeeper?: ZooKeeperView
 }
 
 export class Position {
@@ -69,6 +72,7 @@ export class Position {
       node: view,
       connections: connections.filter((connection) => connection.node === node),
       ...(program instanceof BrokerServer && { broker: program.inspect() }),
+      ...(program instanceof ZooKeeperServer && { zookeeper: program.inspect() }),
     }
   }
 }

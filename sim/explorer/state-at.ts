@@ -14,6 +14,7 @@
 
 import type { TraceEvent } from '../kernel/events.js'
 import { nodeName } from '../kernel/names.js'
+import { foldZooKeeper } from './zookeeper-facts.js'
 
 export type Fact = string | number
 export type Facts = ReadonlyMap<string, Fact>
@@ -253,7 +254,7 @@ function foldClient(facts: Table, event: TraceEvent): void {
       break
     }
     default:
-      break
+      foldZooKeeper(facts, event)
   }
 }
 

@@ -5,8 +5,8 @@ import type { Branch } from './branch.js'
 
 /** Controllers, brokers, clients. Brokers that a step adds come with their first event. */
 export function nodesOf(branch: Branch): readonly NodeName[] {
-  const { brokers, controllers } = branch.recording.run.cluster
-  return [...controllers, ...brokers, ...branch.recording.run.names.clients]
+  const { brokers, controllers, zookeeper } = branch.recording.run.cluster
+  return [...zookeeper, ...controllers, ...brokers, ...branch.recording.run.names.clients]
 }
 
 /** Partitions that exist at event `seq`; Kafka's own last. */

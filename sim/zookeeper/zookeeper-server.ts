@@ -24,6 +24,21 @@ export interface ZooKeeperServerOptions {
   readonly members: readonly EnsembleMember[]
 }
 
+/** A server as an observer sees it. */
+export interface ZooKeeperView {
+  readonly state: string
+  /** The last transaction that was applied. */
+  readonly lastZxid: number
+  readonly sessions: readonly { readonly session: string; readonly timeoutMs: number }[]
+  readonly znodes: readonly {
+    readonly path: string
+    readonly version: number
+    /** The session of an ephemeral; sixteen zeros for none. */
+    readonly owner: string
+    readonly dataBytes: number
+  }[]
+}
+
 /** The program of a ZooKeeper server. Its disk holds `myid`, written by `writeMyId`. */
 export function bootZooKeeper(options: ZooKeeperServerOptions): Boot {
   return (env) => new ZooKeeperServer(env, options)
@@ -34,6 +49,7 @@ export class ZooKeeperServer implements Program {
   readonly #options: ZooKeeperServerOptions
   readonly #config: ZooKeeperConfig
   #peer: QuorumPeer | undefined
+  #database: Database | undefined
 
   constructor(env: Env, options: ZooKeeperServerOptions) {
     this.#env = env
@@ -49,11 +65,28 @@ export class ZooKeeperServer implements Program {
     else this.#peer.stop(done)
   }
 
+  /** What the server has in memory: what its clients would read. */
+  inspect(): ZooKeeperView {
+    const { tree, sessions } = this.#database ?? { tree: undefined, sessions: undefined }
+    return {
+      state: this.#peer?.state ?? 'starting',
+      lastZxid: tree?.lastProcessedZxid ?? 0,
+      sessions: [...(sessions ?? [])].map(([session, timeoutMs]) => ({ session, timeoutMs })),
+      znodes: [...(tree?.nodes ?? [])].map(([path, znode]) => ({
+        path,
+        version: znode.version,
+        owner: znode.ephemeralOwner,
+        dataBytes: znode.data?.length ?? 0,
+      })),
+    }
+  }
+
   #boot(): void {
     const sid = readMyId(this.#env.disk)
     const member = this.#options.members.find((each) => each.node === this.#env.node)
     if (sid === undefined || member?.sid !== sid) return this.#env.halt('myid is missing or not in the list of servers')
     const database = new Database(this.#env, this.#config)
+    this.#database = database
     try {
       database.load()
     } catch (error) {

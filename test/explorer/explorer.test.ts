@@ -204,3 +204,15 @@ describe('keys', () => {
     expect(quits()).toBe(1)
   })
 })
+
+describe('a cluster in ZooKeeper mode', () => {
+  it('shows what a server of the ensemble has: its place, sessions and znodes', () => {
+    // To the fault; then from the first broker, which is looked at to begin with, back to z3.
+    const session = open('scenarios/zookeeper/leader-crash.yaml').press('f', 'tab', ',')
+    expect(session.explorer.node).toBe('z3')
+    const screen = session.screen('200x60')
+    expect(screen).toMatch(/(leading|following), applied up to 1:[0-9]+/)
+    expect(screen).toMatch(/sessions \([0-9]+\)/)
+    expect(screen).toMatch(/\/brokers\/ids\/1 {2}v1, [0-9]+ B, of session 0x[0-9a-f]{16}/)
+  })
+})
