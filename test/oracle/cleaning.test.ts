@@ -168,6 +168,28 @@ describe('compaction', () => {
     ).toContain('was not there before')
   })
 
+  it('may take anything away below the log start, which may pass it while it works', () => {
+    const passed = (to: number): Story =>
+      ABA()
+        .emit('b1', 'log.start-offset', { partition: P, from: 0, to, reason: 'leader' })
+        .cleaned(0, 4, [batch('3=c', { baseOffset: 2 })])
+    expect(passed(3).messages).toEqual([])
+    expect(passed(1).messages[0]).toContain('orders-0@1 on b1 was the last')
+    expect(
+      ABA().emit('b1', 'log.start-offset', { partition: P, from: 0, to: 3, reason: 'leader' }).cleaned(0, 4, [])
+        .messages[0],
+    ).toContain('orders-0@3 on b1 was the last')
+  })
+
+  it('writes anew what rotted on the disk: told as a loss', () => {
+    const cleaned = (story: Story): Story => story.cleaned(0, 4, [batch('1=x', { baseOffset: 0 }), batch('2=a 3=c')])
+    expect(cleaned(ABA()).report().verdict).toBe('fail')
+    const rotten = ABA().emit('b1', 'disk.corrupted', { path: `${P}/00000000000000000000.log`, position: 61, bytes: 4 })
+    const report = cleaned(rotten).report()
+    expect([report.verdict, report.violations]).toEqual(['pass', []])
+    expect(report.losses.map(({ reason }) => reason)).toEqual(['accepted data lost on b1'])
+  })
+
   it('keeps a tombstone until the horizon that it was given, and gives it in time', () => {
     const written = (): Story => new Story().written(batch('0=a'), batch('1=a!'))
     expect(written().cleaned(0, 2, []).messages[0]).toBe(
