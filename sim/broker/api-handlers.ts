@@ -17,6 +17,7 @@
  */
 
 import type { ApiName } from '../wire/apis.js'
+import type { ForwardableApi } from '../wire/apis.js'
 import type { IncomingRequest } from '../wire/request-server.js'
 import { alterConfigHandlers } from './api-alter-configs.js'
 import { configHandlers } from './api-configs.js'
@@ -28,7 +29,6 @@ import { logDirHandlers } from './api-log-dirs.js'
 import { producerHandlers } from './api-producers.js'
 import { metadataHandlers } from './api-metadata.js'
 import { apiVersionsHandler } from './api-versions.js'
-import type { ForwardableApi } from './forwarding-errors.js'
 
 /** `ofMode`: what brokers of this mode answer beside all others. */
 export function brokerHandlers(context: ApiContext, ofMode: ApiHandlers = {}): ApiHandlers {

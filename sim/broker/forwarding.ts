@@ -8,12 +8,12 @@
  */
 
 import type { NodeName } from '../kernel/names.js'
-import { type ApiName, type Apis, maxVersion } from '../wire/apis.js'
+import { type ApiName, type Apis, type ForwardableApi, maxVersion } from '../wire/apis.js'
+import { errorResponse } from '../wire/error-response.js'
 import { Errors } from '../wire/errors.js'
 import { BytesFrame, openResponse, RequestFrame } from '../wire/frame.js'
 import { encodeAddress, encodePrincipal } from '../wire/principal.js'
 import type { ControllerSender } from './controller-channel.js'
-import { type ForwardableApi, forwardingError } from './forwarding-errors.js'
 import type { ClusterAdministration } from './membership.js'
 
 /** The request on whose behalf something is forwarded: an IncomingRequest is one. */
@@ -52,11 +52,11 @@ export class Forwarding implements ClusterAdministration {
       clientHostAddress: encodeAddress(origin.from),
     }
     this.#channel.send('Envelope', envelope, (result) => {
-      if (!result.ok) return done(forwardingError(api, body, Errors.REQUEST_TIMED_OUT))
+      if (!result.ok) return done(errorResponse(api, body, { error: Errors.REQUEST_TIMED_OUT, message: null }))
       const { errorCode, responseData } = result.response
       if (errorCode === Errors.UNSUPPORTED_VERSION) return done(undefined)
       if (errorCode !== Errors.NONE || responseData === null) {
-        return done(forwardingError(api, body, Errors.UNKNOWN_SERVER_ERROR))
+        return done(errorResponse(api, body, { error: Errors.UNKNOWN_SERVER_ERROR, message: null }))
       }
       done(openResponse(new BytesFrame(responseData), api, version).message as Apis[A]['response'])
     })

@@ -12,12 +12,12 @@ import type { Epoch, NodeId, Offset } from '../kernel/units.js'
 import type { MetadataImage } from '../kraft/metadata/image.js'
 import type { LocalPartition, MetadataDelta } from '../kraft/metadata/metadata-delta.js'
 import type { Apis } from '../wire/apis.js'
+import type { ForwardableApi } from '../wire/apis.js'
 import type { IsrChanges } from './alter-partition-manager.js'
 import type { ApiHandlers } from './api-context.js'
 import type { BrokerState, ShutdownReason } from './broker-lifecycle.js'
 import type { ControllerSender } from './controller-channel.js'
 import type { RequestOrigin } from './forwarding.js'
-import type { ForwardableApi } from './forwarding-errors.js'
 
 /** Where requests go that this broker does not decide. */
 export interface ClusterAdministration {

@@ -7,13 +7,14 @@
 import { type Acl, CLUSTER_NAME, ResourceType } from '../kraft/metadata/acl.js'
 import { describeAcls } from '../kraft/metadata/describe-acls.js'
 import type { RequestAuthorizer } from '../kraft/metadata/request-authorizer.js'
+import type { ApiError } from '../wire/error-response.js'
+import { errorResponse } from '../wire/error-response.js'
 import { Errors } from '../wire/errors.js'
 import type { AclCreation } from '../wire/messages/create-acls.js'
 import type { Deletion } from './acl-control.js'
 import type { Asked, Handlers } from './controller-request.js'
 import { answerDecision } from './controller-request.js'
-import { type ApiError, apiError } from './controller-result.js'
-import { errorResponse } from './error-responses.js'
+import { apiError } from './controller-result.js'
 import type { QuorumController } from './quorum-controller.js'
 
 const throttleTimeMs = 0

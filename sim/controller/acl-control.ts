@@ -12,8 +12,9 @@ import { aclKey, isUnknownFilter, matchesFilter, problemOfAcl } from '../kraft/m
 import { aclFromRecord } from '../kraft/metadata/image.js'
 import type { AccessControlEntryRecord, MetadataRecord, Uuid } from '../kraft/metadata/records.js'
 import { aclRecord } from '../kraft/metadata/records.js'
+import type { ApiError } from '../wire/error-response.js'
 import { Errors } from '../wire/errors.js'
-import type { ApiError, ControllerResult, Decision } from './controller-result.js'
+import type { ControllerResult, Decision } from './controller-result.js'
 import { apiError, decided, NO_ERROR, refused } from './controller-result.js'
 
 /** Entries that one request may delete (`QuorumController.MAX_RECORDS_PER_USER_OP`). */

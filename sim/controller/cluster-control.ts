@@ -24,11 +24,12 @@ import type {
   Uuid,
 } from '../kraft/metadata/records.js'
 import { LOST_DIRECTORY, MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY } from '../kraft/metadata/records.js'
+import type { ApiError } from '../wire/error-response.js'
 import { Errors } from '../wire/errors.js'
 import type { BrokerRegistrationRequest } from '../wire/messages/broker-registration.js'
 import type { ControllerRegistrationRequest } from '../wire/messages/controller-registration.js'
 import { BrokerHeartbeats } from './broker-heartbeats.js'
-import type { ApiError, Decision } from './controller-result.js'
+import type { Decision } from './controller-result.js'
 import { apiError, decided, refused } from './controller-result.js'
 import type { FeatureControl } from './feature-control.js'
 import type { UsableBroker } from './replica-placer.js'

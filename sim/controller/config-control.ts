@@ -23,10 +23,11 @@ import {
   TOPIC_CONFIG_SYNONYMS,
   topicDefaults,
 } from '../log/log-config.js'
+import type { ApiError } from '../wire/error-response.js'
 import { Errors } from '../wire/errors.js'
 import type { ControllerConfig } from './controller-config.js'
 import { configText } from './controller-config.js'
-import type { ApiError, ControllerResult } from './controller-result.js'
+import type { ControllerResult } from './controller-result.js'
 import { apiError, decided, NO_ERROR } from './controller-result.js'
 import type { FeatureControl, FeatureSupport, FeatureUpdate } from './feature-control.js'
 import { topicNameProblem } from './topic-names.js'

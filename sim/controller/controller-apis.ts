@@ -17,6 +17,7 @@ import { KRAFT_FEATURE, SUPPORTED_FEATURES } from '../kraft/metadata/metadata-ve
 import type { Operation } from '../kraft/metadata/request-authorizer.js'
 import type { ApiName } from '../wire/apis.js'
 import { API_TABLE, apiOf } from '../wire/apis.js'
+import { errorResponse } from '../wire/error-response.js'
 import { type ErrorCode, errorName, Errors } from '../wire/errors.js'
 import { BytesFrame, openRequest, ResponseFrame, type RequestFrame } from '../wire/frame.js'
 import { MalformedBytes } from '../wire/primitives.js'
@@ -30,7 +31,6 @@ import type { Asked, Handlers } from './controller-request.js'
 import { answerDecision, dispatch } from './controller-request.js'
 import { apiError, refused } from './controller-result.js'
 import { PRODUCER_ID_BLOCK_SIZE } from './controller-state.js'
-import { anyErrorResponse } from './error-responses.js'
 import type { QuorumController } from './quorum-controller.js'
 
 /** Requests that the raft client answers. */
@@ -129,7 +129,7 @@ export class ControllerApis {
     if (!auth.authorizer.canJudge(request.principal)) errorCode = Errors.UNKNOWN_SERVER_ERROR
     else if (needed !== undefined && !auth.onCluster(request, needed)) errorCode = Errors.CLUSTER_AUTHORIZATION_FAILED
     if (errorCode === Errors.NONE) return false
-    request.respond(anyErrorResponse(request.api, request.body, apiError(errorCode)) as never)
+    request.respond(errorResponse(request.api, request.body, apiError(errorCode)) as never)
     return true
   }
 

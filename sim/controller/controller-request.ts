@@ -5,11 +5,10 @@
 import type { Offset } from '../kernel/units.js'
 import type { Requester } from '../kraft/metadata/request-authorizer.js'
 import type { ApiName, Apis } from '../wire/apis.js'
+import { errorResponse } from '../wire/error-response.js'
 import { Errors } from '../wire/errors.js'
 import type { Decision } from './controller-result.js'
 import { refused } from './controller-result.js'
-import type { ControllerApi } from './error-responses.js'
-import { errorResponse } from './error-responses.js'
 import type { Outcome, QuorumController } from './quorum-controller.js'
 
 /** What a handler needs of a request: one that came by itself, or one out of an envelope. */
@@ -31,7 +30,7 @@ export function dispatch(handlers: Handlers, api: ApiName, asked: Asked<ApiName>
 }
 
 /** APIs whose timeout bounds the wait in the controller's queue. */
-const HAS_DEADLINE: ReadonlySet<ControllerApi> = new Set<ControllerApi>([
+const HAS_DEADLINE: ReadonlySet<ApiName> = new Set<ApiName>([
   'CreateTopics',
   'DeleteTopics',
   'CreatePartitions',
@@ -40,7 +39,7 @@ const HAS_DEADLINE: ReadonlySet<ControllerApi> = new Set<ControllerApi>([
 ])
 
 /** Lets the active controller decide, and answers with what it gives, or with its refusal. */
-export function answerDecision<A extends ControllerApi, T>(
+export function answerDecision<A extends ApiName, T>(
   controller: QuorumController,
   api: A,
   asked: Asked<A>,

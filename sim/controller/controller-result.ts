@@ -6,14 +6,9 @@
  */
 
 import type { MetadataRecord } from '../kraft/metadata/records.js'
+import type { ApiError } from '../wire/error-response.js'
 import type { ErrorCode } from '../wire/errors.js'
 import { Errors } from '../wire/errors.js'
-
-/** Kafka's `ApiError`: a code and, where Kafka has one, a message. */
-export interface ApiError {
-  readonly error: ErrorCode
-  readonly message: string | null
-}
 
 export const NO_ERROR: ApiError = { error: Errors.NONE, message: null }
 

@@ -8,9 +8,9 @@
 import type { MetadataImage } from '../kraft/metadata/image.js'
 import type { Uuid } from '../kraft/metadata/records.js'
 import { ZERO_UUID } from '../kraft/metadata/records.js'
+import type { ApiError } from '../wire/error-response.js'
 import { Errors } from '../wire/errors.js'
 import type { DeletableTopicResult, DeleteTopicsRequest } from '../wire/messages/delete-topics.js'
-import type { ApiError } from './controller-result.js'
 import { apiError } from './controller-result.js'
 
 export interface TopicsToDelete {

@@ -21,8 +21,9 @@ import {
 } from '../kraft/metadata/metadata-version.js'
 import type { FeatureLevelRecord, MetadataRecord, RecordFeature } from '../kraft/metadata/records.js'
 import { featureLevelRecord, NO_OP_RECORD } from '../kraft/metadata/records.js'
+import type { ApiError } from '../wire/error-response.js'
 import { Errors } from '../wire/errors.js'
-import type { ApiError, ControllerResult } from './controller-result.js'
+import type { ControllerResult } from './controller-result.js'
 import { apiError, decided, NO_ERROR } from './controller-result.js'
 
 /** `FeatureUpdate.UpgradeType` codes. */

@@ -7,9 +7,10 @@
 
 import type { MetadataRecord } from '../kraft/metadata/records.js'
 import { hasLeader, preferredReplica } from '../kraft/metadata/image.js'
+import type { ApiError } from '../wire/error-response.js'
 import { Errors } from '../wire/errors.js'
 import type { ElectLeadersRequest, ElectLeadersResponse, PartitionResult } from '../wire/messages/elect-leaders.js'
-import type { ApiError, ControllerResult, Decision } from './controller-result.js'
+import type { ControllerResult, Decision } from './controller-result.js'
 import { apiError, decided, NO_ERROR, refused } from './controller-result.js'
 import type { ReplicationContext } from './replication-context.js'
 import { changePartition } from './replication-context.js'

@@ -8,6 +8,7 @@
 import type { MetadataImage, PartitionImage } from '../kraft/metadata/image.js'
 import { isReassigning, sameItems } from '../kraft/metadata/image.js'
 import type { MetadataRecord, PartitionChangeRecord } from '../kraft/metadata/records.js'
+import type { ApiError } from '../wire/error-response.js'
 import { Errors } from '../wire/errors.js'
 import type {
   AlterPartitionReassignmentsRequest,
@@ -20,7 +21,7 @@ import type {
   OngoingPartitionReassignment,
   OngoingTopicReassignment,
 } from '../wire/messages/list-partition-reassignments.js'
-import type { ApiError, ControllerResult } from './controller-result.js'
+import type { ControllerResult } from './controller-result.js'
 import { apiError, decided } from './controller-result.js'
 import { planReassignment, revertReassignment } from './reassignment.js'
 import type { ReplicationContext } from './replication-context.js'

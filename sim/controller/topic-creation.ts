@@ -9,7 +9,8 @@ import type { NodeId } from '../kernel/units.js'
 import type { PartitionImage } from '../kraft/metadata/image.js'
 import { partitionToRecord } from '../kraft/metadata/image-records.js'
 import type { MetadataRecord, Uuid } from '../kraft/metadata/records.js'
-import { RECOVERED, topicRecord, ZERO_UUID } from '../kraft/metadata/records.js'
+import { RECOVERED, topicRecord } from '../kraft/metadata/records.js'
+import { type ApiError, failedTopic } from '../wire/error-response.js'
 import type { ErrorCode } from '../wire/errors.js'
 import { Errors } from '../wire/errors.js'
 import type { CreatePartitionsTopic, CreatePartitionsTopicResult } from '../wire/messages/create-partitions.js'
@@ -20,7 +21,7 @@ import type {
   CreateTopicsResponse,
 } from '../wire/messages/create-topics.js'
 import { OP_SET } from './config-control.js'
-import type { ApiError, ControllerResult, Decision } from './controller-result.js'
+import type { ControllerResult, Decision } from './controller-result.js'
 import { apiError, decided, NO_ERROR, refused } from './controller-result.js'
 import { placeReplicas } from './replica-placer.js'
 import type { ReplicationContext } from './replication-context.js'
@@ -311,19 +312,6 @@ function createdTopic(
       configSource: source,
       isSensitive: false,
     })),
-  }
-}
-
-export function failedTopic(name: string, { error, message }: ApiError): CreatableTopicResult {
-  return {
-    name,
-    topicId: ZERO_UUID,
-    errorCode: error,
-    errorMessage: message,
-    topicConfigErrorCode: Errors.NONE,
-    numPartitions: -1,
-    replicationFactor: -1,
-    configs: [],
   }
 }
 

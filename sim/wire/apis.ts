@@ -141,6 +141,22 @@ export type Apis = {
     : never
 }
 
+/** What a broker passes on to the active controller (`ApiKeys.forwardable`). */
+export type ForwardableApi =
+  | 'CreateTopics'
+  | 'DeleteTopics'
+  | 'CreatePartitions'
+  | 'ElectLeaders'
+  | 'AlterConfigs'
+  | 'IncrementalAlterConfigs'
+  | 'AlterPartitionReassignments'
+  | 'ListPartitionReassignments'
+  | 'UpdateFeatures'
+  | 'UnregisterBroker'
+  | 'DescribeQuorum'
+  | 'CreateAcls'
+  | 'DeleteAcls'
+
 /** The definition of an API whose name is known only at run time. */
 export function apiOf<A extends ApiName>(api: A): ApiDefinition<Apis[A]['request'], Apis[A]['response']> {
   return API_TABLE[api] as unknown as ApiDefinition<Apis[A]['request'], Apis[A]['response']>

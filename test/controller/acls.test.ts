@@ -2,7 +2,6 @@
 
 import { describe, expect, it } from 'vitest'
 import { DELETIONS_MAX, type Deletion } from '../../sim/controller/acl-control.js'
-import type { ApiError } from '../../sim/controller/controller-result.js'
 import {
   type Acl,
   type AclFilter,
@@ -11,6 +10,7 @@ import {
   PatternType,
   ResourceType,
 } from '../../sim/kraft/metadata/acl.js'
+import type { ApiError } from '../../sim/wire/error-response.js'
 import { errorName, Errors } from '../../sim/wire/errors.js'
 import { acl } from '../kraft/metadata/acls.js'
 import { StateLab } from './state-lab.js'

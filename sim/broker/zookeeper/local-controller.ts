@@ -8,10 +8,10 @@ import type { NodeId } from '../../kernel/units.js'
 import type { MetadataImage } from '../../kraft/metadata/image.js'
 import type { LogConfig } from '../../log/log-config.js'
 import type { Apis } from '../../wire/apis.js'
+import type { ForwardableApi } from '../../wire/apis.js'
 import type { RequestClient } from '../../wire/request-client.js'
 import type { KafkaZkClient } from '../../zookeeper/kafka/kafka-zk-client.js'
 import type { Task } from '../../zookeeper/kafka/task.js'
-import type { ForwardableApi } from '../forwarding-errors.js'
 
 /** What the controller gets of its broker. */
 export interface LocalControllerHost {

@@ -13,6 +13,7 @@ import type { NodeId } from '../../kernel/units.js'
 import type { MetadataImage } from '../../kraft/metadata/image.js'
 import { LOG_BROKER_SETTINGS, LOG_SETTINGS, logConfig, type LogConfig } from '../../log/log-config.js'
 import type { Apis } from '../../wire/apis.js'
+import type { ApiError } from '../../wire/error-response.js'
 import { Errors } from '../../wire/errors.js'
 import { ANY_VERSION, type Op } from '../../zookeeper/api.js'
 import { isZooKeeperTrouble, type KafkaZkClient, KeeperFailure } from '../../zookeeper/kafka/kafka-zk-client.js'
@@ -26,7 +27,7 @@ import {
   type ReplicaAssignment,
   TopicZnode,
 } from '../../zookeeper/kafka/znodes.js'
-import { type ApiError, apiError, NO_ERROR } from '../controller-result.js'
+import { apiError, NO_ERROR } from '../controller-result.js'
 import { collisionKey, topicNameProblem } from '../topic-names.js'
 import { assignmentOf, isBeingReassigned } from './replica-assignment.js'
 import { placeReplicas } from './replica-placement.js'

@@ -16,17 +16,18 @@ import type { Env, EnvTimer } from '../../kernel/env.js'
 import type { Millis, NodeId } from '../../kernel/units.js'
 import type { MetadataImage } from '../../kraft/metadata/image.js'
 import { type LogConfig, logConfig } from '../../log/log-config.js'
-import type { ApiName, Apis } from '../../wire/apis.js'
+import type { ApiName, Apis, ForwardableApi } from '../../wire/apis.js'
+import type { ApiError } from '../../wire/error-response.js'
+import { errorResponse } from '../../wire/error-response.js'
+import { failedTopic } from '../../wire/error-response.js'
 import { Errors } from '../../wire/errors.js'
 import type { RequestClient } from '../../wire/request-client.js'
 import { ZERO_UUID } from '../../wire/uuid.js'
 import { isZooKeeperTrouble, type KafkaZkClient } from '../../zookeeper/kafka/kafka-zk-client.js'
 import { runTask, type Task } from '../../zookeeper/kafka/task.js'
 import { NO_LEADER, topicPartition } from '../../zookeeper/kafka/znodes.js'
-import { apiError, type ApiError, NO_ERROR } from '../controller-result.js'
+import { apiError, NO_ERROR } from '../controller-result.js'
 import { findTopicsToDelete, type Permitted } from '../delete-topics.js'
-import { errorResponse } from '../error-responses.js'
-import { failedTopic } from '../topic-creation.js'
 import { CLUSTER_METADATA_TOPIC } from '../topic-names.js'
 import { ControllerChannels } from './controller-channels.js'
 import { ControllerContext } from './controller-context.js'
@@ -54,22 +55,6 @@ export interface ControllerHost {
   readonly registerBroker: () => Task<void>
 }
 
-/** APIs that brokers give away: in ZooKeeper mode to this class. */
-type AdminApi =
-  | 'CreateTopics'
-  | 'DeleteTopics'
-  | 'CreatePartitions'
-  | 'ElectLeaders'
-  | 'AlterConfigs'
-  | 'IncrementalAlterConfigs'
-  | 'AlterPartitionReassignments'
-  | 'ListPartitionReassignments'
-  | 'UpdateFeatures'
-  | 'UnregisterBroker'
-  | 'DescribeQuorum'
-  | 'CreateAcls'
-  | 'DeleteAcls'
-
 type Answer<A extends ApiName> = (response: Apis[A]['response'] | undefined) => void
 type Handler<A extends ApiName> = (body: Apis[A]['request'], done: Answer<A>, isClient: boolean) => void
 
@@ -91,7 +76,7 @@ export class ZkControllerServer {
   readonly #host: ControllerHost
   readonly #core: ControllerCore
   readonly #config: ZooKeeperControllerConfig
-  readonly #handlers: { readonly [A in AdminApi]?: Handler<A> }
+  readonly #handlers: { readonly [A in ForwardableApi]?: Handler<A> }
   #delayed: Delayed[] = []
 
   constructor(host: ControllerHost, config: ZooKeeperControllerConfig) {
@@ -214,7 +199,7 @@ export class ZkControllerServer {
   // ── administrators ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** `isClient`: the request itself came from a client, and is not made on its behalf. `undefined`: close the connection. */
-  handle<A extends AdminApi>(api: A, body: Apis[A]['request'], isClient: boolean, done: Answer<A>): void {
+  handle<A extends ForwardableApi>(api: A, body: Apis[A]['request'], isClient: boolean, done: Answer<A>): void {
     const handler = this.#handlers[api] as Handler<A> | undefined
     if (handler === undefined) done(undefined)
     else handler(body, done, isClient)

@@ -1,34 +1,20 @@
 /**
- * How each API says that a request failed as a whole (`AbstractRequest.getErrorResponse`): everywhere that the API has an error.
+ * How each API says that a request failed as a whole: its error everywhere that the API has one
+ * (`AbstractRequest.getErrorResponse`), for the APIs that a controller decides on.
  */
 
-import { ZERO_UUID } from '../kraft/metadata/records.js'
-import { apiOf, type ApiName, type Apis } from '../wire/apis.js'
-import type { ApiError } from './controller-result.js'
-import { failedTopic } from './topic-creation.js'
+import { apiOf, type ApiName, type Apis } from './apis.js'
+import type { ErrorCode } from './errors.js'
+import { ZERO_UUID } from './uuid.js'
 
-/** The APIs that the controller decides on. */
-export type ControllerApi =
-  | 'CreateTopics'
-  | 'DeleteTopics'
-  | 'CreatePartitions'
-  | 'ElectLeaders'
-  | 'AlterConfigs'
-  | 'IncrementalAlterConfigs'
-  | 'AlterPartitionReassignments'
-  | 'ListPartitionReassignments'
-  | 'AlterPartition'
-  | 'UpdateFeatures'
-  | 'BrokerRegistration'
-  | 'BrokerHeartbeat'
-  | 'UnregisterBroker'
-  | 'AllocateProducerIds'
-  | 'ControllerRegistration'
-  | 'CreateAcls'
-  | 'DeleteAcls'
+/** A code and, where Kafka has one, a message. */
+export interface ApiError {
+  readonly error: ErrorCode
+  readonly message: string | null
+}
 
 type Responses = {
-  readonly [A in ControllerApi & ApiName]: (body: Apis[A]['request'], error: ApiError) => Apis[A]['response']
+  readonly [A in ApiName]?: (body: Apis[A]['request'], error: ApiError) => Apis[A]['response']
 }
 
 const throttleTimeMs = 0
@@ -65,11 +51,19 @@ const RESPONSES: Responses = {
       partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: error, errorMessage: message })),
     })),
   }),
-  ListPartitionReassignments: (_body, { error, message }) => ({
+  ListPartitionReassignments: (body, { error, message }) => ({
     throttleTimeMs,
     errorCode: error,
     errorMessage: message,
-    topics: [],
+    topics: (body.topics ?? []).map(({ name, partitionIndexes }) => ({
+      name,
+      partitions: partitionIndexes.map((partitionIndex) => ({
+        partitionIndex,
+        replicas: [],
+        addingReplicas: [],
+        removingReplicas: [],
+      })),
+    })),
   }),
   AlterPartition: (_body, { error }) => ({ throttleTimeMs, errorCode: error, topics: [] }),
   UpdateFeatures: (_body, { error, message }) => ({
@@ -102,25 +96,35 @@ const RESPONSES: Responses = {
     throttleTimeMs,
     filterResults: filters.map(() => ({ errorCode: error, errorMessage: message, matchingAcls: [] })),
   }),
+  DescribeQuorum: (_body, { error, message }) => ({ errorCode: error, errorMessage: message, topics: [], nodes: [] }),
 }
 
-/** The same for any API: those that the controller does not decide on have one error for all. */
-export function anyErrorResponse<A extends ApiName>(
+/** Any API: those that are not in the table have one error for all. */
+export function errorResponse<A extends ApiName>(
   api: A,
   body: Apis[A]['request'],
   error: ApiError,
 ): Apis[A]['response'] {
-  if (Object.hasOwn(RESPONSES, api)) return errorResponse(api as never, body as never, error) as Apis[A]['response']
+  const make = RESPONSES[api]
+  if (make !== undefined) return make(body, error)
   return { ...(apiOf(api).response.defaults as object), errorCode: error.error } as Apis[A]['response']
 }
 
-export function errorResponse<A extends ControllerApi>(
-  api: A,
-  body: Apis[A]['request'],
-  error: ApiError,
-): Apis[A]['response'] {
-  const make = RESPONSES[api] as (body: Apis[A]['request'], error: ApiError) => Apis[A]['response']
-  return make(body, error)
+/** A topic that could not be created. */
+export function failedTopic(
+  name: string,
+  { error, message }: ApiError,
+): Apis['CreateTopics']['response']['topics'][number] {
+  return {
+    name,
+    topicId: ZERO_UUID,
+    errorCode: error,
+    errorMessage: message,
+    topicConfigErrorCode: 0,
+    numPartitions: -1,
+    replicationFactor: -1,
+    configs: [],
+  }
 }
 
 function failedResources(
