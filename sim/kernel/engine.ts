@@ -4,6 +4,8 @@
  * `run` takes the earliest event, moves the clock to it and calls it; handlers run to completion and everything they
  * start comes back as a later event. Nothing ticks. The engine knows no node: owners (processes, connections, disks)
  * decide in their own callbacks whether they still want what they scheduled.
+ *
+ * When a million events in a row have the same time, something goes round in a circle: that is told, instead of going on for ever.
  */
 
 import { assert, InvariantError } from './errors.js'
@@ -11,6 +13,9 @@ import { EventQueue, type ScheduledEvent } from './event-queue.js'
 import { Random } from './random.js'
 import { Trace } from './trace.js'
 import type { Micros } from './units.js'
+
+/** So many events in a row at one time are a circle. */
+const AT_ONCE_MAX = 1_000_000
 
 /** What `schedule` returns; hold it to cancel. */
 export type Timer = ScheduledEvent
@@ -21,6 +26,8 @@ export class Engine {
   readonly #queue = new EventQueue()
   #now: Micros = 0
   #fired = 0
+  /** Events in a row at this time. */
+  #atOnce = 0
   #stopped = false
 
   constructor(seed: string) {
@@ -65,13 +72,15 @@ export class Engine {
     return this.#queue.nextTime()
   }
 
-  /** Fires one event not later than `until`; false when there is none. */
+  /** Fires one event not later than `until`; false when there is none. @throws InvariantError when the clock stands still. */
   step(until: Micros = Infinity): boolean {
     const entry = this.#queue.pop(until)
     if (entry === undefined) return false
     const fire = entry.fire
     assert(fire !== undefined, 'step: cancelled event')
     entry.fire = undefined
+    if (entry.time > this.#now) this.#atOnce = 0
+    else if (++this.#atOnce > AT_ONCE_MAX) throw new InvariantError('step: the clock stands still', { now: this.#now })
     this.#now = entry.time
     this.#fired++
     this.trace.cause = entry.cause

@@ -21,6 +21,7 @@ import type { Env, Program } from '../kernel/env.js'
 import { partitionName, type NodeName } from '../kernel/names.js'
 import { MICROS_PER_MS, type Millis } from '../kernel/units.js'
 import type { WireMode } from '../wire/frame.js'
+import { ERROR_PAUSE_MS } from './group-workload.js'
 import { emitProcessed } from './processed.js'
 import type { PipelineSpec } from './scenario.js'
 import type { Memory } from './workload.js'
@@ -121,8 +122,9 @@ export class PipelineProgram implements Program {
     clients.consumer.poll(({ records, error }) => {
       if (this.#isOver(clients)) return
       if (error?.partition === '') this.#reopen(clients)
-      else if (records.length === 0) this.#poll(clients)
-      else this.#transform(clients, records)
+      else if (records.length > 0) this.#transform(clients, records)
+      else if (error === undefined) this.#poll(clients)
+      else this.#env.after(ERROR_PAUSE_MS, () => this.#poll(clients))
     }, POLL_TIMEOUT_MS)
   }
 

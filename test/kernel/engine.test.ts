@@ -23,6 +23,18 @@ describe('the engine', () => {
     expect(seen).toEqual(['second', 'scheduled by the first'])
   })
 
+  it('does not go round in a circle for ever', () => {
+    const engine = new Engine('1')
+    const circle = (): void => void engine.schedule(engine.now, circle, undefined)
+    engine.schedule(7, circle, undefined)
+    expect(() => engine.run(10)).toThrow(/the clock stands still.*7/s)
+    const forward = new Engine('1')
+    let left = 1_000
+    const slow = (): void => void (left-- > 0 && forward.schedule(forward.now + (left % 2), slow, undefined))
+    forward.schedule(0, slow, undefined)
+    expect(forward.run(1_000)).toBe(true)
+  })
+
   it('refuses the past', () => {
     const engine = new Engine('1')
     engine.run(100)

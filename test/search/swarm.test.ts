@@ -13,8 +13,10 @@ describe('the safe swarm', () => {
     [102, 'a crashed broker is made leader before the controller knows of the crash'],
     [204, 'a corrupt tail is cut in recovery while the broker is still in the ISR'],
     [228, 'nobody is left to be elected'],
+    [311, 'compaction of a log that rotted'],
     [466, 'the only one left in the ISR lost its disk'],
     [534, 'a retry that is refused until its delivery timeout'],
+    [606, 'the log start passes a round of compaction'],
     [819, 'a wiped last known leader, elected in the record that empties the ELR'],
   ])('seed %i holds: %s', (seed) => {
     const result = runScenario(safeSwarm(seed), { seed })
@@ -29,6 +31,7 @@ describe('the swarm of groups', () => {
     [42, 'a commit that is delayed behind a heartbeat, on a connection that its member has closed'],
     [44, 'an offset whose time of commit looks like the end of a name'],
     [68, 'a consumer before a corrupt batch'],
+    [316, 'a pipeline before a corrupt batch'],
   ])('seed %i holds: %s', (seed) => {
     const result = runScenario(groupSwarm(seed), { seed })
     expect(result.failures).toEqual([])
