@@ -208,7 +208,10 @@ export class PromiseKeeper {
   /** After a power loss this tells whether this log was hit. */
   #finds(node: NodeName, partition: string, logEnd: Offset): void {
     const log = this.#logs.log(node, partition)
-    if (logEnd < log.logEnd && this.#lostPowerSince(node, log.openedAt)) this.#damage(node, partition)
+    if (!this.#lostPowerSince(node, log.openedAt)) return
+    // A disk that lied may also have lost a segment in the middle, whose successors are there.
+    const mayHaveHoles = this.#liars.has(node) && log.logEnd > log.logStart
+    if (logEnd < log.logEnd || mayHaveHoles) this.#damage(node, partition)
   }
 
   #lostPowerSince(node: NodeName, seq: number): boolean {

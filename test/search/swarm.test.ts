@@ -32,6 +32,7 @@ describe('the swarm of groups', () => {
     [44, 'an offset whose time of commit looks like the end of a name'],
     [68, 'a consumer before a corrupt batch'],
     [316, 'a pipeline before a corrupt batch'],
+    [414, 'a disk that lied has lost the compacted middle of a log'],
   ])('seed %i holds: %s', (seed) => {
     const result = runScenario(groupSwarm(seed), { seed })
     expect(result.failures).toEqual([])
