@@ -8,17 +8,19 @@
 import { partitionName } from '../kernel/names.js'
 import { AclOperation, ResourceType } from '../kraft/metadata/acl.js'
 import type { MetadataImage } from '../kraft/metadata/image.js'
-import type { Requester, RequestAuthorizer } from '../kraft/metadata/request-authorizer.js'
 import type { Apis } from '../wire/apis.js'
 import { type ErrorCode, Errors } from '../wire/errors.js'
 import type { OffsetFetchRequestGroup, OffsetFetchResponseGroup } from '../wire/messages/offset-fetch.js'
 import type { IncomingRequest, IncomingRequestOf } from '../wire/request-server.js'
+import { ZERO_UUID } from '../wire/uuid.js'
 import type { ApiContext, ApiHandlers } from './api-context.js'
+import type { Answer } from './coordinator/coordinator-runtime.js'
 import { joinError, syncError } from './group/classic-group.js'
 import type { Caller } from './group/classic-groups.js'
 import { heartbeatError } from './group/consumer/consumer-groups.js'
 import { describeError as describeConsumerError } from './group/consumer/describe.js'
 import { checkHeartbeat } from './group/consumer/refusal.js'
+import { checkSessionTimeout } from './group/group-settings.js'
 import type { OffsetToCommit } from './group/group-shard.js'
 
 /** From here on topics are told by their ids. */
@@ -28,24 +30,25 @@ const FETCH_TOPIC_IDS_VERSION = 10
 const FETCH_GROUPS_VERSION = 8
 /** From here on several members leave at once. */
 const LEAVE_MEMBERS_VERSION = 3
-const CONSUMER_TYPE = ''
 
 const { READ, DESCRIBE, DELETE } = AclOperation
 
 export function groupHandlers(context: ApiContext): ApiHandlers {
-  const { groups, auth } = context
+  const { groups, auth, config } = context
   return {
     JoinGroup: (request) => {
       const { groupId, memberId } = request.body
       const respond = once((response: Apis['JoinGroup']['response']) => request.respond(response))
       if (!auth.onGroup(request, READ, groupId)) return respond(joinError(memberId, Errors.GROUP_AUTHORIZATION_FAILED))
-      if (groupId === CONSUMER_TYPE) return respond(joinError(memberId, Errors.INVALID_GROUP_ID))
+      if (groupId === '') return respond(joinError(memberId, Errors.INVALID_GROUP_ID))
+      const wrong = checkSessionTimeout(request.body, config.current)
+      if (wrong !== Errors.NONE) return respond(joinError(memberId, wrong))
       groups.write(
         groupId,
         (shard) => shard.join(request.body, callerOf(request), respond),
         ({ error }) => {
           // Else the shard answers.
-          if (isUnserved(error)) respond(joinError(memberId, error))
+          if (error !== Errors.NONE) respond(joinError('', error))
         },
       )
     },
@@ -53,12 +56,12 @@ export function groupHandlers(context: ApiContext): ApiHandlers {
       const { groupId } = request.body
       const respond = once((response: Apis['SyncGroup']['response']) => request.respond(response))
       if (!auth.onGroup(request, READ, groupId)) return respond(syncError(Errors.GROUP_AUTHORIZATION_FAILED))
-      if (groupId === CONSUMER_TYPE) return respond(syncError(Errors.INVALID_GROUP_ID))
+      if (groupId === '') return respond(syncError(Errors.INVALID_GROUP_ID))
       groups.write(
         groupId,
         (shard) => shard.sync(request.body, respond),
         ({ error }) => {
-          if (isUnserved(error)) respond(syncError(error))
+          if (error !== Errors.NONE) respond(syncError(error))
         },
       )
     },
@@ -67,12 +70,17 @@ export function groupHandlers(context: ApiContext): ApiHandlers {
       if (!auth.onGroup(request, READ, groupId)) {
         return request.respond({ throttleTimeMs: 0, errorCode: Errors.GROUP_AUTHORIZATION_FAILED })
       }
-      const answer = groups.read(groupId, (shard) => shard.heartbeat(request.body))
-      let errorCode = 'response' in answer ? answer.response : answer.error
-      if (groupId === CONSUMER_TYPE) errorCode = Errors.INVALID_GROUP_ID
-      // A client cannot tell loading from working, and is not to leave for it.
-      if (errorCode === Errors.COORDINATOR_LOAD_IN_PROGRESS) errorCode = Errors.NONE
-      request.respond({ throttleTimeMs: 0, errorCode })
+      const respond = (errorCode: ErrorCode): void => request.respond({ throttleTimeMs: 0, errorCode })
+      if (groupId === '') return respond(Errors.INVALID_GROUP_ID)
+      groups.write(
+        groupId,
+        (shard) => ({ records: [], response: shard.heartbeat(request.body) }),
+        (answer) => {
+          if ('response' in answer) return respond(answer.response)
+          // A client cannot tell loading from working, and is not to leave for it.
+          respond(answer.error === Errors.COORDINATOR_LOAD_IN_PROGRESS ? Errors.NONE : answer.error)
+        },
+      )
     },
     LeaveGroup: (request) => leaveGroup(context, request),
     OffsetCommit: (request) => offsetCommit(context, request),
@@ -100,15 +108,13 @@ function callerOf(request: IncomingRequest): Caller {
   return { clientId: request.clientId, host: `/${request.from}`, version: request.version }
 }
 
-/** The shard was not asked: it is not here. What fails after it was asked, it answers itself. */
-function isUnserved(error: ErrorCode): boolean {
-  return error === Errors.NOT_COORDINATOR || error === Errors.COORDINATOR_LOAD_IN_PROGRESS
-}
-
 function leaveGroup({ groups, auth }: ApiContext, request: IncomingRequestOf<'LeaveGroup'>): void {
   const { groupId, memberId, members } = request.body
   if (!auth.onGroup(request, READ, groupId)) {
     return request.respond({ throttleTimeMs: 0, errorCode: Errors.GROUP_AUTHORIZATION_FAILED, members: [] })
+  }
+  if (groupId === '') {
+    return request.respond({ throttleTimeMs: 0, errorCode: Errors.INVALID_GROUP_ID, members: [] })
   }
   const isSingle = request.version < LEAVE_MEMBERS_VERSION
   const leaving = isSingle ? [{ memberId, groupInstanceId: null, reason: null }] : members
@@ -223,6 +229,7 @@ function offsetCommit(context: ApiContext, request: IncomingRequestOf<'OffsetCom
         offset: partition.committedOffset,
         leaderEpoch: partition.committedLeaderEpoch,
         metadata: partition.committedMetadata,
+        ...(byId && { topicId: topic.topicId }),
       })
     }
   }
@@ -243,8 +250,6 @@ function offsetCommit(context: ApiContext, request: IncomingRequestOf<'OffsetCom
     respond()
   }
   if (offsets.length === 0) return respond()
-  if (body.groupId === '' && body.generationIdOrMemberEpoch >= 0)
-    return settle(asked.map(() => Errors.INVALID_GROUP_ID))
   context.groups.write(
     body.groupId,
     (shard) => shard.commit({ ...body, version }, offsets),
@@ -261,85 +266,115 @@ function placeError(image: MetadataImage, topic: string | undefined, partition: 
 
 function offsetFetch(context: ApiContext, request: IncomingRequestOf<'OffsetFetch'>): void {
   const { body, version } = request
-  if (version >= FETCH_GROUPS_VERSION) {
-    const groups = body.groups.map((group) => fetchGroup(context, request, group, body.requireStable, version))
-    return request.respond({ throttleTimeMs: 0, topics: [], errorCode: Errors.NONE, groups })
-  }
+  const hasGroups = version >= FETCH_GROUPS_VERSION
   const topics = body.topics?.map(({ name, partitionIndexes }) => ({ name, topicId: '', partitionIndexes })) ?? null
-  const asked: OffsetFetchRequestGroup = { groupId: body.groupId, memberId: null, memberEpoch: -1, topics }
-  const group = fetchGroup(context, request, asked, body.requireStable, version)
-  request.respond({
-    throttleTimeMs: 0,
-    topics: group.topics.map(({ name, partitions }) => ({ name, partitions })),
-    errorCode: group.errorCode,
-    groups: [],
-  })
+  const asked = hasGroups ? body.groups : [{ groupId: body.groupId, memberId: null, memberEpoch: -1, topics }]
+  const found: OffsetFetchResponseGroup[] = []
+  let missing = asked.length
+  const respond = (): void => {
+    const [only] = found
+    if (hasGroups || only === undefined) {
+      return request.respond({ throttleTimeMs: 0, topics: [], errorCode: Errors.NONE, groups: found })
+    }
+    const shown = only.topics.map(({ name, partitions }) => ({ name, partitions }))
+    request.respond({ throttleTimeMs: 0, topics: shown, errorCode: only.errorCode, groups: [] })
+  }
+  if (missing === 0) return respond()
+  asked.forEach((group, at) =>
+    fetchGroup(context, request, group, (answer) => {
+      found[at] = answer
+      if (--missing === 0) respond()
+    }),
+  )
 }
 
+/** Stable offsets are read by a write without records: it waits until all that was written before is committed. */
 function fetchGroup(
-  { groups, metadata, auth }: ApiContext,
-  request: Requester,
+  context: ApiContext,
+  request: IncomingRequestOf<'OffsetFetch'>,
   asked: OffsetFetchRequestGroup,
-  requireStable: boolean,
-  version: number,
-): OffsetFetchResponseGroup {
-  const byId = version >= FETCH_TOPIC_IDS_VERSION
-  const { image } = metadata
-  const named = byId
-    ? (asked.topics?.map((topic) => ({ ...topic, name: image.topicsById.get(topic.topicId)?.name ?? '' })) ?? null)
-    : asked.topics
-  if (!auth.onGroup(request, DESCRIBE, asked.groupId)) {
-    return { groupId: asked.groupId, topics: [], errorCode: Errors.GROUP_AUTHORIZATION_FAILED }
+  respond: (answer: OffsetFetchResponseGroup) => void,
+): void {
+  const { groups, auth } = context
+  const { groupId } = asked
+  const fail = (errorCode: ErrorCode): void => respond({ groupId, topics: [], errorCode })
+  if (!auth.onGroup(request, DESCRIBE, groupId)) return fail(Errors.GROUP_AUTHORIZATION_FAILED)
+  const { visible, refused } = visibleTopics(context, request, asked.topics)
+  const query = { ...asked, topics: visible }
+  const done = (answer: Answer<OffsetFetchResponseGroup>): void => {
+    // Whoever has a zombie of a coordinator is to look for the real one.
+    if (!('response' in answer)) {
+      return fail(answer.error === Errors.COORDINATOR_NOT_AVAILABLE ? Errors.NOT_COORDINATOR : answer.error)
+    }
+    const { response } = answer
+    if (response.errorCode !== Errors.NONE) return respond(response)
+    const topics = visible === null ? shownTopics(context, request, response.topics) : response.topics
+    respond({ ...response, topics: [...topics, ...refused] })
   }
-  // Topics that were asked for are refused one by one; of all that there are, those are shown that may be seen.
-  const { visible, refused } = visibleTopics(auth, request, named)
-  const answer = groups.read(asked.groupId, (shard, committed) =>
-    shard.fetch({ ...asked, topics: visible }, requireStable, committed),
-  )
-  if (!('response' in answer)) return { groupId: asked.groupId, topics: [], errorCode: answer.error }
-  if (answer.response.errorCode !== Errors.NONE) return answer.response
-  const found = answer.response.topics
-  const shown =
-    visible === null && auth.isEnabled
-      ? auth.topics(
-          request,
-          DESCRIBE,
-          found.map(({ name }) => name),
-        )
-      : undefined
-  const permitted = shown === undefined ? found : found.filter(({ name }) => shown.has(name))
-  const topics = byId
-    ? permitted.map((topic) => ({ ...topic, topicId: image.topicsByName.get(topic.name)?.id ?? topic.topicId }))
-    : permitted
-  return { ...answer.response, topics: [...topics, ...refused] }
+  if (!request.body.requireStable) {
+    return done(groups.read(groupId, (shard, committed) => shard.fetch(query, false, committed)))
+  }
+  groups.write(groupId, (shard) => ({ records: [], response: shard.fetch(query, true, Infinity) }), done)
 }
 
 type AskedTopics = OffsetFetchRequestGroup['topics']
+type FoundTopics = OffsetFetchResponseGroup['topics']
 
+/** Topics that were asked for are refused one by one. */
 function visibleTopics(
-  auth: RequestAuthorizer,
-  request: Requester,
+  { auth, metadata }: ApiContext,
+  request: IncomingRequestOf<'OffsetFetch'>,
   asked: AskedTopics,
-): { readonly visible: AskedTopics; readonly refused: OffsetFetchResponseGroup['topics'] } {
-  if (asked === null || !auth.isEnabled) return { visible: asked, refused: [] }
-  // A topic whose id is not known has no name.
-  const named = asked.filter(({ name }) => name !== '').map(({ name }) => name)
-  const permitted = auth.topics(request, DESCRIBE, named)
-  const isVisible = ({ name }: { readonly name: string }): boolean => name === '' || permitted.has(name)
-  const refused = asked
-    .filter((topic) => !isVisible(topic))
-    .map(({ name, topicId, partitionIndexes }) => ({
-      name,
-      topicId,
-      partitions: partitionIndexes.map((partitionIndex) => ({
-        partitionIndex,
-        committedOffset: -1,
-        committedLeaderEpoch: -1,
-        metadata: '',
-        errorCode: Errors.TOPIC_AUTHORIZATION_FAILED,
-      })),
+): { readonly visible: AskedTopics; readonly refused: FoundTopics } {
+  if (asked === null) return { visible: null, refused: [] }
+  const byId = request.version >= FETCH_TOPIC_IDS_VERSION
+  const { topicsById } = metadata.image
+  const named = byId
+    ? asked.map((topic) => ({ ...topic, name: topicsById.get(topic.topicId)?.name ?? '' }))
+    : asked.map((topic) => ({ ...topic, topicId: ZERO_UUID }))
+  const permitted = auth.topics(
+    request,
+    DESCRIBE,
+    named.filter(({ name }) => name !== '').map(({ name }) => name),
+  )
+  const visible: (typeof named)[number][] = []
+  const refused: FoundTopics[number][] = []
+  for (const topic of named) {
+    const { name, topicId, partitionIndexes } = topic
+    if (permitted.has(name)) {
+      visible.push(topic)
+      continue
+    }
+    const errorCode = byId && name === '' ? Errors.UNKNOWN_TOPIC_ID : Errors.TOPIC_AUTHORIZATION_FAILED
+    const partitions = partitionIndexes.map((partitionIndex) => ({
+      partitionIndex,
+      committedOffset: -1,
+      committedLeaderEpoch: -1,
+      metadata: '',
+      errorCode,
     }))
-  return { visible: asked.filter(isVisible), refused }
+    refused.push({ name, topicId, partitions })
+  }
+  return { visible, refused }
+}
+
+/** Of all that there are, those are shown that may be seen, and that can be named. */
+function shownTopics(
+  { auth, metadata }: ApiContext,
+  request: IncomingRequestOf<'OffsetFetch'>,
+  found: FoundTopics,
+): FoundTopics {
+  const permitted = auth.topics(
+    request,
+    DESCRIBE,
+    found.map(({ name }) => name),
+  )
+  const shown = found.filter(({ name }) => permitted.has(name))
+  if (request.version < FETCH_TOPIC_IDS_VERSION) return shown
+  return shown.flatMap((topic) => {
+    const topicId = metadata.image.topicsByName.get(topic.name)?.id
+    return topicId === undefined ? [] : [{ ...topic, topicId }]
+  })
 }
 
 // ── administration ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -366,7 +401,7 @@ function describeGroups({ groups, auth }: ApiContext, request: IncomingRequestOf
   const described = asked
     .filter((_, at) => isPermitted[at])
     .map((groupId) => {
-      const answer = groups.read(groupId, (shard) => shard.describe(groupId))
+      const answer = groups.read(groupId, (shard) => shard.describe(groupId, request.version))
       const group = 'response' in answer ? answer.response : describeError(groupId, answer.error)
       if (!includeAuthorizedOperations || group.errorCode !== Errors.NONE) return group
       return { ...group, authorizedOperations: auth.operations(request, ResourceType.GROUP, groupId) }
@@ -411,9 +446,9 @@ function deleteGroups({ groups, auth }: ApiContext, request: IncomingRequestOf<'
 
 function offsetDelete({ groups, metadata, auth }: ApiContext, request: IncomingRequestOf<'OffsetDelete'>): void {
   const { groupId, topics } = request.body
-  if (!auth.onGroup(request, DELETE, groupId)) {
-    return request.respond({ errorCode: Errors.GROUP_AUTHORIZATION_FAILED, throttleTimeMs: 0, topics: [] })
-  }
+  const refuse = (errorCode: ErrorCode): void => request.respond({ errorCode, throttleTimeMs: 0, topics: [] })
+  if (!auth.onGroup(request, DELETE, groupId)) return refuse(Errors.GROUP_AUTHORIZATION_FAILED)
+  if (groupId === '') return refuse(Errors.INVALID_GROUP_ID)
   const permitted = auth.topics(
     request,
     READ,
@@ -446,7 +481,7 @@ function offsetDelete({ groups, metadata, auth }: ApiContext, request: IncomingR
     (shard) => shard.deleteOffsets(groupId, known),
     (answer) => {
       const result = 'response' in answer ? answer.response : answer.error
-      if (typeof result === 'number') request.respond({ errorCode: result, throttleTimeMs: 0, topics: [] })
+      if (typeof result === 'number') refuse(result)
       else answerWith(new Map(known.map((name, at) => [name, result[at] ?? Errors.NONE])))
     },
   )

@@ -277,7 +277,12 @@ function txnOffsetCommit(context: ApiContext, request: IncomingRequestOf<'TxnOff
         metadata: partition.committedMetadata,
       })),
   )
-  if (known.length === 0 && auth.isEnabled) return answer(errorOf)
+  if (known.length === 0) return answer(errorOf)
+  if (groupId === '') {
+    const isKnown = (topic: string, index: number): boolean =>
+      known.some((one) => one.topic === topic && one.partition === index)
+    return answer((topic, index) => (isKnown(topic, index) ? Errors.INVALID_GROUP_ID : errorOf(topic)))
+  }
   const index = context.groups.partitionOf(groupId)
   if (index === undefined) return all(Errors.COORDINATOR_NOT_AVAILABLE)
   const identity = {

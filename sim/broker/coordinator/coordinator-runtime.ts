@@ -56,6 +56,8 @@ export interface Outcome<R, T> {
   readonly isApplied?: boolean
   /** Called once when the records are committed, or with why they are not. */
   readonly settled?: (error: ErrorCode) => void
+  /** Called when the records could not be appended: takes back what the shard's own state has taken over already. */
+  readonly reverted?: () => void
 }
 
 export interface RecordCodec<R> {
@@ -68,8 +70,11 @@ export interface RecordCodec<R> {
 export interface ShardHost<R> {
   readonly env: Env
   readonly index: number
-  /** Runs `operate` as a write of its own after `delayMs`, unless the key is cancelled or set again before. */
-  schedule(key: string, delayMs: Millis, operate: () => Outcome<R, unknown>): void
+  /**
+   * Runs `operate` as a write of its own after `delayMs`, unless the key is cancelled or set again before. With `retryMs`, a write that fails
+   * is tried again after so long, until it is done or the coordinator is gone (`CoordinatorTimer`).
+   */
+  schedule(key: string, delayMs: Millis, operate: () => Outcome<R, unknown>, retryMs?: Millis): void
   cancel(key: string): void
   isScheduled(key: string): boolean
 }
@@ -136,7 +141,7 @@ export class CoordinatorRuntime<R, S extends Shard<R>> {
     const host: ShardHost<R> = {
       env: this.#env,
       index,
-      schedule: (key, delayMs, operate) => this.#schedule(slot, key, delayMs, operate),
+      schedule: (key, delayMs, operate, retryMs) => this.#schedule(slot, key, delayMs, operate, retryMs),
       cancel: (key) => {
         slot.timers.get(key)?.cancel()
         slot.timers.delete(key)
@@ -269,7 +274,10 @@ export class CoordinatorRuntime<R, S extends Shard<R>> {
     }
     if (outcome.records.length > 0) {
       const error = this.#append(slot, outcome)
-      if (error !== Errors.NONE) return settle(error)
+      if (error !== Errors.NONE) {
+        outcome.reverted?.()
+        return settle(error)
+      }
     }
     if (slot.written <= slot.committed) return settle(Errors.NONE)
     slot.deferred.push({ end: slot.written, settle })
@@ -319,14 +327,23 @@ export class CoordinatorRuntime<R, S extends Shard<R>> {
     })
   }
 
-  #schedule(slot: Slot<S>, key: string, delayMs: Millis, operate: () => Outcome<R, unknown>): void {
+  #schedule(
+    slot: Slot<S>,
+    key: string,
+    delayMs: Millis,
+    operate: () => Outcome<R, unknown>,
+    retryMs: Millis | undefined,
+  ): void {
     slot.timers.get(key)?.cancel()
     const timer = this.#env.after(Math.max(1, delayMs), () => {
       if (slot.timers.get(key) === timer) slot.timers.delete(key)
       this.#env.disk.access(() => {
         // Set again, or cancelled, while the disk held it up: the new one counts.
         if (slot.state !== 'active' || slot.timers.has(key)) return
-        this.#apply(slot, operate(), () => undefined)
+        this.#apply(slot, operate(), (error) => {
+          if (error === Errors.NONE || retryMs === undefined || slot.state !== 'active') return
+          this.#schedule(slot, key, retryMs, operate, retryMs)
+        })
       })
     })
     slot.timers.set(key, timer)

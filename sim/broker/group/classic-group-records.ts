@@ -31,9 +31,30 @@ export function groupRecord(group: ClassicGroup, assigned?: ReadonlyMap<string, 
   }
 }
 
+/** A group that was made just now, so that it is known to whoever loads the log. */
+export function newGroupRecord(group: ClassicGroup): GroupRecord {
+  return {
+    type: 'GroupMetadata',
+    key: { group: group.groupId },
+    value: {
+      protocolType: '',
+      generation: 0,
+      protocol: null,
+      leader: null,
+      currentStateTimestamp: group.stateTimestamp,
+      members: [],
+    },
+  }
+}
+
+export function groupTombstone(groupId: string): GroupRecord {
+  return { type: 'GroupMetadata', key: { group: groupId }, value: null }
+}
+
 /** A group as it was when its record was written: Stable with members, Empty without. */
 export function groupFrom(groupId: string, value: GroupMetadataValue): ClassicGroup {
-  const group = new ClassicGroup(groupId, value.currentStateTimestamp)
+  const group = new ClassicGroup(groupId)
+  group.stateTimestamp = value.currentStateTimestamp
   for (const member of value.members) {
     group.add({
       memberId: member.memberId,
@@ -55,5 +76,6 @@ export function groupFrom(groupId: string, value: GroupMetadataValue): ClassicGr
   group.protocolType = value.protocolType === '' ? undefined : value.protocolType
   group.leaderId = value.leader ?? group.leaderId
   group.state = group.members.size === 0 ? 'Empty' : 'Stable'
+  group.subscribedTopics = group.computeSubscribedTopics()
   return group
 }

@@ -17,6 +17,8 @@ import type { Millis } from '../../kernel/units.js'
 import { type ErrorCode, Errors } from '../../wire/errors.js'
 import type { JoinGroupResponse } from '../../wire/messages/join-group.js'
 import type { SyncGroupRequest, SyncGroupResponse } from '../../wire/messages/sync-group.js'
+import { inStringOrder } from './consumer/java-order.js'
+import { subscribedTopics } from './consumer-protocol.js'
 
 export type ClassicGroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable' | 'Dead'
 
@@ -60,8 +62,10 @@ export class ClassicGroup {
   leaderId: string | undefined
   protocolType: string | undefined
   protocolName: string | undefined
-  /** Wall clock of the last change of state. */
-  stateTimestamp: Millis
+  /** Wall clock of the last change of state; -1 when there was none. */
+  stateTimestamp: Millis = -1
+  /** Topics that the members of a group of consumers subscribed to when the generation began; undefined when they are not known. */
+  subscribedTopics: ReadonlySet<string> | undefined
   /** A member joined since the initial delay was last extended. */
   newMemberAdded = false
   /** In the order of joining. */
@@ -73,9 +77,8 @@ export class ClassicGroup {
   /** Members that have not sent SyncGroup in this generation. */
   readonly pendingSyncs = new Set<string>()
 
-  constructor(groupId: string, nowMs: Millis) {
+  constructor(groupId: string) {
     this.groupId = groupId
-    this.stateTimestamp = nowMs
   }
 
   transition(to: ClassicGroupState, nowMs: Millis): void {
@@ -138,8 +141,15 @@ export class ClassicGroup {
     for (const other of others) this.members.set(other.memberId, other)
     this.staticMembers.set(instanceId, newId)
     if (this.leaderId === oldId) this.leaderId = newId
-    if (this.pendingSyncs.delete(oldId)) this.pendingSyncs.add(newId)
+    member.isNew = false
     return member
+  }
+
+  /** Answers the join that the member waits for. */
+  answerJoin(member: Member, response: JoinGroupResponse): void {
+    const answer = member.awaitingJoin
+    member.awaitingJoin = undefined
+    answer?.(response)
   }
 
   /** Answers whoever waits. */
@@ -213,20 +223,36 @@ export class ClassicGroup {
       votes.set(vote.name, (votes.get(vote.name) ?? 0) + 1)
     }
     let winner = ''
-    for (const [name, count] of votes) if (winner === '' || count > (votes.get(winner) ?? 0)) winner = name
+    for (const name of inStringOrder(votes.keys())) {
+      if (winner === '' || (votes.get(name) ?? 0) > (votes.get(winner) ?? 0)) winner = name
+    }
     return winner
   }
 
   initNextGeneration(nowMs: Millis): void {
     this.generation++
-    if (this.members.size === 0) {
-      this.protocolName = undefined
-      this.transition('Empty', nowMs)
-    } else {
-      this.protocolName = this.selectProtocol()
-      this.transition('CompletingRebalance', nowMs)
-    }
+    const isEmpty = this.members.size === 0
+    this.protocolName = isEmpty ? undefined : this.selectProtocol()
+    this.subscribedTopics = this.computeSubscribedTopics()
+    this.transition(isEmpty ? 'Empty' : 'CompletingRebalance', nowMs)
     this.pendingSyncs.clear()
+  }
+
+  /** What members subscribe to; undefined when the group is not one of consumers, or what they say cannot be read. */
+  computeSubscribedTopics(): ReadonlySet<string> | undefined {
+    if (!this.usesConsumerProtocol || (this.members.size > 0 && this.protocolName === undefined)) return undefined
+    const topics = new Set<string>()
+    for (const member of this.members.values()) {
+      const own = subscribedTopics(this.metadataOf(member))
+      if (own === undefined) return undefined
+      for (const topic of own) topics.add(topic)
+    }
+    return topics
+  }
+
+  /** Consumers of which nobody knows what they subscribe to may subscribe to anything. */
+  isSubscribedTo(topic: string): boolean {
+    return this.subscribedTopics?.has(topic) ?? this.usesConsumerProtocol
   }
 
   metadataOf(member: Member): Uint8Array {
@@ -240,11 +266,7 @@ export class ClassicGroup {
     switch (this.state) {
       case 'PreparingRebalance':
         // Members that wait have their place; others only while there is room.
-        return (
-          this.members.get(memberId)?.awaitingJoin !== undefined ||
-          this.awaitingJoinCount < most ||
-          (this.members.has(memberId) && this.members.size <= most)
-        )
+        return this.members.get(memberId)?.awaitingJoin !== undefined || this.awaitingJoinCount < most
       case 'CompletingRebalance':
       case 'Stable':
         return this.members.has(memberId) || this.members.size < most

@@ -1,13 +1,9 @@
 /**
- * The classic protocol: requests about the classic groups of one shard, with all timers (`GroupMetadataManager`, its classic parts).
+ * The classic protocol: requests about the classic groups of one shard (`GroupMetadataManager`, its classic parts). How they rebalance, and their
+ * timers, are in classic-rebalances.ts.
  *
  * Requests that wait are answered by callback: a join when the rebalance has everybody, a sync when the leader's assignment is written.
  * Each entry point gives the records to write; a group's own state has changed already (`isApplied`), as in Kafka.
- *
- *     timer             set by                            does when it runs out
- *     join              a rebalance begins                the join is completed with those who are there
- *     sync              a join is completed               members that did not sync are removed, the group rebalances
- *     heartbeat/MEMBER  join, sync, heartbeat, commit     the member is removed, the group rebalances
  */
 
 import type { Random } from '../../kernel/random.js'
@@ -19,17 +15,9 @@ import type { LeaveGroupRequest, LeaveGroupResponse } from '../../wire/messages/
 import type { SyncGroupRequest, SyncGroupResponse } from '../../wire/messages/sync-group.js'
 import { coordinatorError } from '../coordinator/coordinator-errors.js'
 import type { Outcome, ShardHost } from '../coordinator/coordinator-runtime.js'
-import {
-  ClassicGroup,
-  type ClassicGroupState,
-  isSameProtocols,
-  joinError,
-  type Member,
-  NO_BYTES,
-  syncError,
-} from './classic-group.js'
-import { groupFrom, groupRecord } from './classic-group-records.js'
-import { heartbeatKey, joinKey, syncKey } from './classic-group-timers.js'
+import { ClassicGroup, isSameProtocols, joinError, type Member, NO_BYTES, syncError } from './classic-group.js'
+import { groupFrom, groupRecord, newGroupRecord } from './classic-group-records.js'
+import { ClassicRebalances, NOTHING, type Writes } from './classic-rebalances.js'
 import type { GroupMetadataValue, GroupRecord } from './group-records.js'
 import { type GroupConfig, NEW_MEMBER_JOIN_TIMEOUT_MS } from './group-settings.js'
 
@@ -42,76 +30,76 @@ export interface Caller {
   readonly maySee?: (topics: readonly string[]) => ReadonlySet<string>
 }
 
-type Writes = Outcome<GroupRecord, undefined>
-
-const NOTHING: Writes = { records: [], response: undefined, isApplied: true }
 /** From here on a member is given an id first (KIP-394). */
 export const MEMBER_ID_REQUIRED_VERSION = 4
 /** From here on a static leader that comes back is told to leave the assignment as it is (KIP-814). */
 const SKIP_ASSIGNMENT_VERSION = 9
 
+type Respond = (response: JoinGroupResponse) => void
+
 export class ClassicGroups {
   readonly #host: ShardHost<GroupRecord>
   readonly #config: () => GroupConfig
   readonly #groups: Map<string, ClassicGroup>
+  readonly #rebalances: ClassicRebalances
   /** Draws member ids: another stream for every life of the coordinator. */
   readonly #ids: Random
+  /** Why tombstones of groups are being written, for the trace; undefined when the group goes on as one of the other protocol. */
+  removing: 'deleted' | 'nothing left' | undefined
 
   constructor(host: ShardHost<GroupRecord>, config: () => GroupConfig, groups: Map<string, ClassicGroup>) {
     this.#host = host
     this.#config = config
     this.#groups = groups
+    this.#rebalances = new ClassicRebalances(host, config, groups)
     const { env, index } = host
     this.#ids = env.random.fork(`members/${index}/${env.clock.monotonicMs()}`)
   }
 
   // ── JoinGroup ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  join(request: JoinGroupRequest, caller: Caller, respond: (response: JoinGroupResponse) => void): Writes {
-    const { groupId, memberId, sessionTimeoutMs } = request
-    const config = this.#config()
-    const refuse = (error: ErrorCode): Writes => {
-      respond(joinError(memberId, error))
-      return NOTHING
+  join(request: JoinGroupRequest, caller: Caller, respond: Respond): Writes {
+    const { groupId, memberId } = request
+    const known = this.#groups.get(groupId)
+    if (known !== undefined) return this.#joinGroup(known, request, caller, respond)
+    if (memberId !== '') return refused(memberId, Errors.UNKNOWN_MEMBER_ID, respond)
+    const group = new ClassicGroup(groupId)
+    this.#groups.set(groupId, group)
+    this.#rebalances.emit(group, 'none', 'created')
+    const writes = this.#joinGroup(group, request, caller, respond)
+    if (writes.records.length > 0) return writes
+    // So that the group is known to whoever loads this log; and that there is none when it cannot be.
+    return {
+      records: [newGroupRecord(group)],
+      response: undefined,
+      isApplied: true,
+      settled: (error) => {
+        if (error !== Errors.NONE) respond(joinError('', coordinatorError(error)))
+      },
+      reverted: () => this.forget(group),
     }
-    if (
-      sessionTimeoutMs < config['group.min.session.timeout.ms'] ||
-      sessionTimeoutMs > config['group.max.session.timeout.ms']
-    ) {
-      return refuse(Errors.INVALID_SESSION_TIMEOUT)
-    }
-    let group = this.#groups.get(groupId)
-    const isNewGroup = group === undefined
-    if (group === undefined) {
-      if (memberId !== '') return refuse(Errors.UNKNOWN_MEMBER_ID)
-      group = new ClassicGroup(groupId, this.#nowMs())
-      this.#groups.set(groupId, group)
-      this.#emit(group, 'none', 'created')
-    }
-    if (!group.accepts(memberId, config['group.max.size'])) return refuse(Errors.GROUP_MAX_SIZE_REACHED)
-    const writes =
-      memberId === ''
-        ? this.#joinNew(group, request, caller, respond)
-        : this.#joinKnown(group, request, caller, respond)
-    if (!isNewGroup || writes.records.length > 0) return writes
-    // So that the group is known to whoever loads this log.
-    return { records: [groupRecord(group)], response: undefined, isApplied: true }
   }
 
-  #joinNew(
-    group: ClassicGroup,
-    request: JoinGroupRequest,
-    caller: Caller,
-    respond: (response: JoinGroupResponse) => void,
-  ): Writes {
-    const { groupInstanceId: instanceId } = request
-    if (group.is('Dead')) {
-      respond(joinError('', Errors.COORDINATOR_NOT_AVAILABLE))
-      return NOTHING
+  #joinGroup(group: ClassicGroup, request: JoinGroupRequest, caller: Caller, respond: Respond): Writes {
+    const { memberId } = request
+    if (!group.accepts(memberId, this.#config()['group.max.size'])) {
+      const member = group.members.get(memberId)
+      if (member !== undefined) {
+        group.remove(memberId)
+        this.#rebalances.emitMember(group, memberId, member.instanceId ?? null, 'left')
+      }
+      group.pendingJoins.delete(memberId)
+      return refused('', Errors.GROUP_MAX_SIZE_REACHED, respond)
     }
+    return memberId === ''
+      ? this.#joinNew(group, request, caller, respond)
+      : this.#joinKnown(group, request, caller, respond)
+  }
+
+  #joinNew(group: ClassicGroup, request: JoinGroupRequest, caller: Caller, respond: Respond): Writes {
+    const { groupInstanceId: instanceId } = request
     if (!group.supports(request.protocolType, request.protocols)) {
-      respond(joinError('', Errors.INCONSISTENT_GROUP_PROTOCOL))
-      return NOTHING
+      return refused('', Errors.INCONSISTENT_GROUP_PROTOCOL, respond)
     }
     const newId = `${instanceId ?? caller.clientId}-${this.#ids.uuid()}`
     if (instanceId !== null) {
@@ -121,43 +109,37 @@ export class ClassicGroups {
     }
     if (caller.version >= MEMBER_ID_REQUIRED_VERSION) {
       group.pendingJoins.add(newId)
-      this.#heartbeat(group, newId, request.sessionTimeoutMs)
-      respond(joinError(newId, Errors.MEMBER_ID_REQUIRED))
-      return NOTHING
+      this.#rebalances.heartbeat(group, newId, request.sessionTimeoutMs)
+      return refused(newId, Errors.MEMBER_ID_REQUIRED, respond)
     }
     return this.#addMember(group, newId, request, caller, respond)
   }
 
-  #joinKnown(
-    group: ClassicGroup,
-    request: JoinGroupRequest,
-    caller: Caller,
-    respond: (response: JoinGroupResponse) => void,
-  ): Writes {
+  #joinKnown(group: ClassicGroup, request: JoinGroupRequest, caller: Caller, respond: Respond): Writes {
     const { memberId, groupInstanceId: instanceId } = request
-    const refuse = (error: ErrorCode): Writes => {
-      respond(joinError(memberId, error))
-      return NOTHING
-    }
-    if (group.is('Dead')) return refuse(Errors.COORDINATOR_NOT_AVAILABLE)
+    const refuse = (error: ErrorCode): Writes => refused(memberId, error, respond)
     if (!group.supports(request.protocolType, request.protocols)) return refuse(Errors.INCONSISTENT_GROUP_PROTOCOL)
-    if (group.pendingJoins.has(memberId)) return this.#addMember(group, memberId, request, caller, respond)
+    if (group.pendingJoins.has(memberId)) {
+      // Static members are not given their ids first: Kafka fails here.
+      if (instanceId !== null) return refused('', Errors.UNKNOWN_SERVER_ERROR, respond)
+      return this.#addMember(group, memberId, request, caller, respond)
+    }
     const error = group.check(memberId, instanceId)
     if (error !== Errors.NONE) return refuse(error)
     const member = group.members.get(memberId) as Member
     const isSame = isSameProtocols(member.protocols, request.protocols)
+    const isLeader = memberId === group.leaderId
     switch (group.state) {
       case 'PreparingRebalance':
-        return this.#updateMember(group, member, request, caller, respond, `member ${memberId} joins again`)
+        return this.#updateMember(group, member, request, respond, `member ${memberId} joins again`)
       case 'CompletingRebalance':
-        if (!isSame) return this.#updateMember(group, member, request, caller, respond, 'another subscription')
+        if (!isSame) return this.#updateMember(group, member, request, respond, 'another subscription')
         // Its answer got lost: the same again.
-        respond(group.joined(member, member.memberId === group.leaderId))
+        respond(group.joined(member, isLeader))
         return NOTHING
       case 'Stable':
-        if (memberId === group.leaderId)
-          return this.#updateMember(group, member, request, caller, respond, 'the leader joins again')
-        if (!isSame) return this.#updateMember(group, member, request, caller, respond, 'another subscription')
+        if (isLeader) return this.#updateMember(group, member, request, respond, 'the leader joins again')
+        if (!isSame) return this.#updateMember(group, member, request, respond, 'another subscription')
         respond(group.joined(member, false))
         return NOTHING
       default:
@@ -170,14 +152,15 @@ export class ClassicGroups {
     memberId: string,
     request: JoinGroupRequest,
     caller: Caller,
-    respond: (response: JoinGroupResponse) => void,
+    respond: Respond,
   ): Writes {
+    if (group.is('PreparingRebalance') && group.previousState === 'Empty') group.newMemberAdded = true
     group.add({
       memberId,
       instanceId: request.groupInstanceId ?? undefined,
       clientId: caller.clientId,
       clientHost: caller.host,
-      rebalanceTimeoutMs: request.rebalanceTimeoutMs < 0 ? request.sessionTimeoutMs : request.rebalanceTimeoutMs,
+      rebalanceTimeoutMs: request.rebalanceTimeoutMs,
       sessionTimeoutMs: request.sessionTimeoutMs,
       protocolType: request.protocolType,
       protocols: request.protocols,
@@ -186,28 +169,21 @@ export class ClassicGroups {
       awaitingJoin: respond,
       awaitingSync: undefined,
     })
-    if (group.is('PreparingRebalance') && group.previousState === 'Empty') group.newMemberAdded = true
-    this.#emitMember(group, memberId, request.groupInstanceId, 'joined')
+    this.#rebalances.emitMember(group, memberId, request.groupInstanceId, 'joined')
     // A new member waits for its first rebalance longer than a session.
-    this.#heartbeat(group, memberId, NEW_MEMBER_JOIN_TIMEOUT_MS)
-    return this.#prepareOrComplete(group, 'a member joined')
+    this.#rebalances.heartbeat(group, memberId, NEW_MEMBER_JOIN_TIMEOUT_MS)
+    return this.#rebalances.prepareOrComplete(group, 'a member joined')
   }
 
   #updateMember(
     group: ClassicGroup,
     member: Member,
     request: JoinGroupRequest,
-    caller: Caller,
-    respond: (response: JoinGroupResponse) => void,
+    respond: Respond,
     reason: string,
   ): Writes {
-    member.protocols = request.protocols
-    member.rebalanceTimeoutMs = request.rebalanceTimeoutMs
-    member.sessionTimeoutMs = request.sessionTimeoutMs
-    member.clientId = caller.clientId
-    member.clientHost = caller.host
-    member.awaitingJoin = respond
-    return this.#prepareOrComplete(group, reason)
+    update(member, request, respond)
+    return this.#rebalances.prepareOrComplete(group, reason)
   }
 
   /** A static member comes back without its id: it takes its old place, where it can without a rebalance (KIP-345). */
@@ -217,137 +193,56 @@ export class ClassicGroups {
     newId: string,
     request: JoinGroupRequest,
     caller: Caller,
-    respond: (response: JoinGroupResponse) => void,
+    respond: Respond,
   ): Writes {
-    const leaderBefore = group.leaderId
-    this.#host.cancel(heartbeatKey(group, oldId))
+    const leaderBefore = group.leaderId ?? ''
     const member = group.replaceStatic(request.groupInstanceId as string, oldId, newId)
-    this.#emitMember(group, newId, request.groupInstanceId, 'replaced')
-    const before = member.protocols
-    member.protocols = request.protocols
-    member.rebalanceTimeoutMs = request.rebalanceTimeoutMs
-    member.sessionTimeoutMs = request.sessionTimeoutMs
-    member.clientId = caller.clientId
-    member.clientHost = caller.host
-    this.#heartbeat(group, newId, member.sessionTimeoutMs)
+    this.#rebalances.emitMember(group, newId, request.groupInstanceId, 'replaced')
+    // The heartbeat of the old id finds nobody when it is due.
+    this.#rebalances.heartbeat(group, newId, member.sessionTimeoutMs)
+    const before = { ...member }
+    update(member, request, respond)
     switch (group.state) {
-      case 'Stable': {
+      case 'Stable':
         if (group.selectProtocol() !== group.protocolName) {
-          member.awaitingJoin = respond
-          return this.#prepare(group, 'a static member came back with other protocols')
+          return this.#rebalances.prepare(group, 'a static member came back with other protocols')
         }
-        const isLeader = leaderBefore === oldId
-        const generation = group.generation
         return {
           records: [groupRecord(group)],
           response: undefined,
           isApplied: true,
           settled: (error) => {
-            if (error !== Errors.NONE) {
-              member.protocols = before
-              respond(joinError(newId, coordinatorError(error)))
-              return
-            }
-            const skips = caller.version >= SKIP_ASSIGNMENT_VERSION
-            respond({
-              ...group.joined(member, isLeader && skips),
-              generationId: generation,
-              leader: isLeader && !skips ? oldId : (group.leaderId ?? ''),
-              skipAssignment: isLeader && skips,
-            })
+            if (error === Errors.NONE) this.#answerReplaced(group, member, leaderBefore, caller)
+            else this.#takeBack(group, member, { ...before, oldId, newId, leaderBefore, error }, respond)
           },
         }
-      }
       case 'CompletingRebalance':
-        member.awaitingJoin = respond
-        return this.#prepare(group, 'a static member came back')
+        // The leader may have assigned to the old id already.
+        return this.#rebalances.prepare(group, 'a static member came back')
       default:
-        member.awaitingJoin = respond
-        return group.is('PreparingRebalance')
-          ? this.#completeIfAllJoined(group)
-          : this.#prepare(group, 'a static member')
+        return this.#rebalances.completeIfAllJoined(group)
     }
   }
 
-  // ── rebalances ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  #prepareOrComplete(group: ClassicGroup, reason: string): Writes {
-    if (group.is('Empty', 'Stable', 'CompletingRebalance')) return this.#prepare(group, reason)
-    if (group.is('PreparingRebalance')) return this.#completeIfAllJoined(group)
-    return NOTHING
+  #answerReplaced(group: ClassicGroup, member: Member, leaderBefore: string, { version }: Caller): void {
+    if (version < SKIP_ASSIGNMENT_VERSION) {
+      return group.answerJoin(member, { ...group.joined(member, false), leader: leaderBefore })
+    }
+    const isLeader = member.memberId === group.leaderId
+    group.answerJoin(member, { ...group.joined(member, isLeader), skipAssignment: isLeader })
   }
 
-  #prepare(group: ClassicGroup, reason: string): Writes {
-    if (group.is('CompletingRebalance')) this.#failSyncs(group, Errors.REBALANCE_IN_PROGRESS)
-    this.#host.cancel(syncKey(group))
-    const isInitial = group.is('Empty')
-    this.#to(group, 'PreparingRebalance', reason)
-    if (isInitial) {
-      const delayMs = this.#config()['group.initial.rebalance.delay.ms']
-      const remainingMs = Math.max(group.rebalanceTimeoutMs - delayMs, 0)
-      group.newMemberAdded = false
-      if (delayMs === 0) return this.#completeJoin(group)
-      this.#host.schedule(joinKey(group), delayMs, () => this.#extendOrComplete(group, delayMs, remainingMs))
-      return NOTHING
+  /** The new id could not be written: the old one counts again, unless the member was replaced once more. */
+  #takeBack(group: ClassicGroup, member: Member, before: Replaced, respond: Respond): void {
+    const { oldId, newId, leaderBefore, error } = before
+    if (member.memberId === newId && member.instanceId !== undefined && group.members.has(newId)) {
+      update(member, before, undefined)
+      group.replaceStatic(member.instanceId, newId, oldId)
+      this.#rebalances.heartbeat(group, oldId, member.sessionTimeoutMs)
+      this.#rebalances.emitMember(group, oldId, member.instanceId, 'replaced')
     }
-    if (group.haveAllJoined) return this.#completeJoin(group)
-    this.#host.schedule(joinKey(group), group.rebalanceTimeoutMs, () => this.#completeJoin(group))
-    return NOTHING
-  }
-
-  /** The first rebalance waits on while members keep coming, for a rebalance timeout at most. */
-  #extendOrComplete(group: ClassicGroup, delayMs: Millis, remainingMs: Millis): Writes {
-    if (!group.newMemberAdded || remainingMs === 0) return this.#completeJoin(group)
-    group.newMemberAdded = false
-    const nextMs = Math.min(this.#config()['group.initial.rebalance.delay.ms'], remainingMs)
-    const leftMs = Math.max(remainingMs - delayMs, 0)
-    this.#host.schedule(joinKey(group), nextMs, () => this.#extendOrComplete(group, nextMs, leftMs))
-    return NOTHING
-  }
-
-  #completeIfAllJoined(group: ClassicGroup): Writes {
-    // The first rebalance of an empty group waits out its delay.
-    if (group.previousState === 'Empty') return NOTHING
-    return group.haveAllJoined ? this.#completeJoin(group) : NOTHING
-  }
-
-  #completeJoin(group: ClassicGroup): Writes {
-    this.#host.cancel(joinKey(group))
-    if (group.is('Dead')) return NOTHING
-    for (const member of [...group.members.values()]) {
-      if (member.awaitingJoin !== undefined || member.instanceId !== undefined) continue
-      this.#remove(group, member, 'expired')
-    }
-    if (group.members.size > 0 && !group.electJoinedLeader()) {
-      // Only static members, none of whom is back: they keep their places.
-      this.#host.schedule(joinKey(group), group.rebalanceTimeoutMs, () => this.#completeJoin(group))
-      return NOTHING
-    }
-    const from = group.state
-    group.initNextGeneration(this.#nowMs())
-    this.#emit(group, from, 'all joined')
-    if (group.is('Empty')) return { records: [groupRecord(group)], response: undefined, isApplied: true }
-    for (const member of [...group.members.values()]) {
-      const answer = member.awaitingJoin
-      member.awaitingJoin = undefined
-      member.isNew = false
-      this.#heartbeat(group, member.memberId, member.sessionTimeoutMs)
-      group.pendingSyncs.add(member.memberId)
-      answer?.(group.joined(member, member.memberId === group.leaderId))
-    }
-    const { generation } = group
-    this.#host.schedule(syncKey(group), group.rebalanceTimeoutMs, () => this.#expireSyncs(group, generation))
-    return NOTHING
-  }
-
-  #expireSyncs(group: ClassicGroup, generation: number): Writes {
-    if (generation !== group.generation || !group.is('CompletingRebalance', 'Stable')) return NOTHING
-    if (group.pendingSyncs.size === 0) return NOTHING
-    for (const memberId of [...group.pendingSyncs]) {
-      const member = group.members.get(memberId)
-      if (member !== undefined) this.#remove(group, member, 'expired')
-    }
-    return this.#prepare(group, 'members did not sync')
+    const response = { ...group.joined(member, false), memberId: '', leader: leaderBefore }
+    respond({ ...response, errorCode: coordinatorError(error) })
   }
 
   // ── SyncGroup ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -362,13 +257,12 @@ export class ClassicGroups {
     }
     const member = group.members.get(memberId) as Member
     if (group.is('Stable')) {
-      group.pendingSyncs.delete(memberId)
-      this.#heartbeat(group, memberId, member.sessionTimeoutMs)
+      this.#rebalances.synced(group, memberId)
       respond(group.synced(member))
       return NOTHING
     }
     member.awaitingSync = respond
-    group.pendingSyncs.delete(memberId)
+    this.#rebalances.synced(group, memberId)
     if (memberId !== group.leaderId) return NOTHING
     const { generation } = group
     const given = new Map(request.assignments.map(({ memberId: id, assignment }) => [id, assignment]))
@@ -389,37 +283,10 @@ export class ClassicGroups {
     error: ErrorCode,
   ): void {
     if (!group.is('CompletingRebalance') || group.generation !== generation) return
-    if (error !== Errors.NONE) {
-      this.#failSyncs(group, coordinatorError(error))
-      // Nobody has an assignment: all over again, by a write of its own.
-      this.#host.schedule(`rebalance/${group.groupId}`, 1, () =>
-        group.is('CompletingRebalance') && group.generation === generation
-          ? this.#prepare(group, 'the assignment could not be written')
-          : NOTHING,
-      )
-      return
-    }
-    for (const member of group.members.values()) member.assignment = assigned.get(member.memberId) ?? NO_BYTES
-    this.#to(group, 'Stable', 'assignment written')
-    for (const member of group.members.values()) {
-      const answer = member.awaitingSync
-      if (answer === undefined) continue
-      member.awaitingSync = undefined
-      this.#heartbeat(group, member.memberId, member.sessionTimeoutMs)
-      answer(group.synced(member))
-    }
-    if (group.pendingSyncs.size === 0) this.#host.cancel(syncKey(group))
-  }
-
-  #failSyncs(group: ClassicGroup, error: ErrorCode): void {
-    for (const member of group.members.values()) {
-      member.assignment = NO_BYTES
-      const answer = member.awaitingSync
-      if (answer === undefined) continue
-      member.awaitingSync = undefined
-      this.#heartbeat(group, member.memberId, member.sessionTimeoutMs)
-      answer(syncError(error))
-    }
+    if (error === Errors.NONE) return this.#rebalances.assign(group, assigned)
+    // Nobody has an assignment: all over again. There is nothing to write for it, members are there.
+    this.#rebalances.failSyncs(group, coordinatorError(error))
+    this.#rebalances.prepare(group, 'the assignment could not be written')
   }
 
   // ── Heartbeat and LeaveGroup ──────────────────────────────────────────────────────────────────────────────────────
@@ -427,60 +294,40 @@ export class ClassicGroups {
   heartbeat(request: HeartbeatRequest): ErrorCode {
     const group = this.#groups.get(request.groupId)
     if (group === undefined) return Errors.UNKNOWN_MEMBER_ID
-    if (group.is('Dead')) return Errors.COORDINATOR_NOT_AVAILABLE
     const error = group.check(request.memberId, request.groupInstanceId)
     if (error !== Errors.NONE) return error
     if (request.generationId !== group.generation) return Errors.ILLEGAL_GENERATION
     if (group.is('Empty')) return Errors.UNKNOWN_MEMBER_ID
     const member = group.members.get(request.memberId) as Member
-    this.#heartbeat(group, member.memberId, member.sessionTimeoutMs)
+    this.#rebalances.heartbeat(group, member.memberId, member.sessionTimeoutMs)
     return group.is('PreparingRebalance') ? Errors.REBALANCE_IN_PROGRESS : Errors.NONE
   }
 
   leave(request: LeaveGroupRequest): Outcome<GroupRecord, LeaveGroupResponse> {
     const group = this.#groups.get(request.groupId)
-    const answer = (
-      members: LeaveGroupResponse['members'],
-      errorCode: ErrorCode = Errors.NONE,
-    ): LeaveGroupResponse => ({
-      throttleTimeMs: 0,
-      errorCode,
-      members,
-    })
-    if (group === undefined || group.is('Dead')) {
-      const error = group === undefined ? Errors.UNKNOWN_MEMBER_ID : Errors.COORDINATOR_NOT_AVAILABLE
-      const members = request.members.map(({ memberId, groupInstanceId }) => ({
-        memberId,
-        groupInstanceId,
-        errorCode: error,
-      }))
-      return { records: [], response: group === undefined ? answer(members) : answer([], error), isApplied: true }
-    }
-    const gone: string[] = []
+    let left = 0
     const members = request.members.map(({ memberId, groupInstanceId }) => {
-      const errorCode = this.#leaves(group, memberId, groupInstanceId)
-      if (errorCode === Errors.NONE) gone.push(memberId)
+      const errorCode = group === undefined ? Errors.UNKNOWN_MEMBER_ID : this.#leaves(group, memberId, groupInstanceId)
+      if (errorCode === Errors.NONE) left++
       return { memberId, groupInstanceId, errorCode }
     })
-    const writes = gone.length === 0 ? NOTHING : this.#afterRemoval(group, 'a member left')
-    return { ...writes, response: answer(members) }
+    let writes = NOTHING
+    if (group !== undefined && left > 0 && !group.is('Empty')) {
+      writes = this.#rebalances.prepareOrComplete(group, 'a member left')
+    }
+    return { ...writes, response: { throttleTimeMs: 0, errorCode: Errors.NONE, members } }
   }
 
+  /** An administrator names static members by their instance only. */
   #leaves(group: ClassicGroup, memberId: string, instanceId: string | null): ErrorCode {
-    let id = memberId
-    if (instanceId !== null) {
-      const known = group.staticMembers.get(instanceId)
-      if (known === undefined) return Errors.UNKNOWN_MEMBER_ID
-      if (memberId !== '' && memberId !== known) return Errors.FENCED_INSTANCE_ID
-      id = known
-    }
-    if (group.pendingJoins.delete(id)) {
-      this.#host.cancel(heartbeatKey(group, id))
+    if (group.pendingJoins.delete(memberId)) {
+      this.#rebalances.forgetHeartbeat(group, memberId)
       return Errors.NONE
     }
-    const member = group.members.get(id)
-    if (member === undefined) return Errors.UNKNOWN_MEMBER_ID
-    this.#remove(group, member, 'left')
+    const id = memberId === '' && instanceId !== null ? (group.staticMembers.get(instanceId) ?? '') : memberId
+    const error = group.check(id, instanceId)
+    if (error !== Errors.NONE) return error
+    this.#rebalances.remove(group, group.members.get(id) as Member, 'left')
     return Errors.NONE
   }
 
@@ -488,59 +335,27 @@ export class ClassicGroups {
   touch(group: ClassicGroup, memberId: string): void {
     const member = group.members.get(memberId)
     if (member !== undefined && group.is('Stable', 'PreparingRebalance')) {
-      this.#heartbeat(group, memberId, member.sessionTimeoutMs)
+      this.#rebalances.heartbeat(group, memberId, member.sessionTimeoutMs)
     }
-  }
-
-  #heartbeat(group: ClassicGroup, memberId: string, sessionMs: Millis): void {
-    this.#host.schedule(heartbeatKey(group, memberId), sessionMs, () => this.#expire(group, memberId))
-  }
-
-  #expire(group: ClassicGroup, memberId: string): Writes {
-    if (group.is('Dead')) return NOTHING
-    if (group.pendingJoins.delete(memberId)) {
-      return group.is('PreparingRebalance') ? this.#completeIfAllJoined(group) : NOTHING
-    }
-    const member = group.members.get(memberId)
-    if (member === undefined) return NOTHING
-    const waits = !member.isNew && (member.awaitingJoin !== undefined || member.awaitingSync !== undefined)
-    if (waits) return NOTHING
-    this.#remove(group, member, 'expired')
-    return this.#afterRemoval(group, `member ${memberId} expired`)
-  }
-
-  #afterRemoval(group: ClassicGroup, reason: string): Writes {
-    if (group.is('Stable', 'CompletingRebalance')) return this.#prepare(group, reason)
-    if (group.is('PreparingRebalance')) return this.#completeIfAllJoined(group)
-    return NOTHING
-  }
-
-  #remove(group: ClassicGroup, member: Member, change: 'left' | 'expired'): void {
-    member.awaitingJoin?.(joinError('', Errors.UNKNOWN_MEMBER_ID))
-    member.awaitingJoin = undefined
-    member.awaitingSync?.(syncError(Errors.UNKNOWN_MEMBER_ID))
-    member.awaitingSync = undefined
-    this.#host.cancel(heartbeatKey(group, member.memberId))
-    group.remove(member.memberId)
-    this.#emitMember(group, member.memberId, member.instanceId ?? null, change)
   }
 
   // ── records and life ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Replays a record of the log while it is loaded. */
   replay(groupId: string, value: GroupMetadataValue | null): void {
     if (value !== null) return void this.#groups.set(groupId, groupFrom(groupId, value))
-    // Timers that are still set find nothing to do.
-    this.#groups.get(groupId)?.transition('Dead', this.#nowMs())
+    const group = this.#groups.get(groupId)
+    if (group === undefined) return
+    if (this.removing !== undefined) this.#rebalances.to(group, 'Dead', this.removing)
     this.#groups.delete(groupId)
   }
 
-  /** Gives every member of the loaded groups a session's time to show up. */
+  /** Gives every member of the loaded groups a session's time to show up. Groups that are larger than is allowed by now shrink by a rebalance. */
   loaded(): void {
     for (const group of this.#groups.values()) {
       for (const { memberId, sessionTimeoutMs } of group.members.values())
-        this.#heartbeat(group, memberId, sessionTimeoutMs)
-      this.#emit(group, 'none', 'loaded')
+        this.#rebalances.heartbeat(group, memberId, sessionTimeoutMs)
+      this.#rebalances.emit(group, 'none', 'loaded')
+      if (group.members.size > this.#config()['group.max.size']) this.#rebalances.prepare(group, 'over capacity')
     }
   }
 
@@ -552,49 +367,38 @@ export class ClassicGroups {
   /** A KIP-848 group has become this one. */
   adopt(group: ClassicGroup, from: string, rebalances: boolean): void {
     this.#groups.set(group.groupId, group)
-    this.#emit(group, from, 'downgraded')
+    this.#rebalances.emit(group, from, 'downgraded')
     for (const { memberId, sessionTimeoutMs } of group.members.values())
-      this.#heartbeat(group, memberId, sessionTimeoutMs)
-    if (rebalances) this.#prepare(group, 'downgraded')
+      this.#rebalances.heartbeat(group, memberId, sessionTimeoutMs)
+    if (rebalances) this.#rebalances.prepare(group, 'downgraded')
   }
 
-  /** Nothing is left of the group. */
-  forget(group: ClassicGroup, reason: string): void {
-    this.#host.cancel(joinKey(group))
-    this.#host.cancel(syncKey(group))
-    this.#to(group, 'Dead', reason)
+  /** The group could not be written: there is none. */
+  forget(group: ClassicGroup): void {
+    if (this.#groups.get(group.groupId) !== group) return
+    this.#rebalances.to(group, 'Dead', 'not written')
     this.#groups.delete(group.groupId)
   }
+}
 
-  #to(group: ClassicGroup, state: ClassicGroupState, reason: string): void {
-    const from = group.state
-    group.transition(state, this.#nowMs())
-    this.#emit(group, from, reason)
-  }
+type GroupProtocols = Pick<Member, 'protocols' | 'rebalanceTimeoutMs' | 'sessionTimeoutMs'>
 
-  #emit(group: ClassicGroup, from: string, reason: string): void {
-    this.#host.env.emit('group.state', {
-      group: group.groupId,
-      protocol: 'classic',
-      from,
-      to: group.state,
-      generation: group.generation,
-      members: group.members.size,
-      reason,
-    })
-  }
+interface Replaced extends GroupProtocols {
+  readonly oldId: string
+  readonly newId: string
+  readonly leaderBefore: string
+  readonly error: ErrorCode
+}
 
-  #emitMember(
-    group: ClassicGroup,
-    member: string,
-    instance: string | null,
-    change: 'joined' | 'left' | 'expired' | 'replaced',
-  ): void {
-    const { groupId, generation } = group
-    this.#host.env.emit('group.member', { group: groupId, member, instance: instance ?? '', change, generation })
-  }
+/** What a member may tell anew; who it is stays as it was. */
+function update(member: Member, told: GroupProtocols, respond: Respond | undefined): void {
+  member.protocols = told.protocols
+  member.rebalanceTimeoutMs = told.rebalanceTimeoutMs
+  member.sessionTimeoutMs = told.sessionTimeoutMs
+  member.awaitingJoin = respond
+}
 
-  #nowMs(): Millis {
-    return this.#host.env.clock.wallMs()
-  }
+function refused(memberId: string, error: ErrorCode, respond: Respond): Writes {
+  respond(joinError(memberId, error))
+  return NOTHING
 }

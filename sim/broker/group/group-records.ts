@@ -34,6 +34,8 @@ export interface OffsetCommitValue {
   readonly commitTimestamp: number
   /** -1 unless the client asked for a retention of its own (versions before 5). */
   readonly expireTimestamp: number
+  /** Of the topic when the offset was committed; zero when the client did not tell. */
+  readonly topicId: string
 }
 
 export interface GroupMetadataKey {
@@ -88,6 +90,7 @@ const OFFSET_COMMIT_VALUE = new MessageCodec<OffsetCommitValue>(
     metadata: string
     commitTimestamp: int64
     expireTimestamp: int64 1 = -1 ignorable
+    topicId: uuid 4+ tag 0 ignorable
   `,
 )
 
@@ -124,8 +127,8 @@ const GROUP_METADATA_VALUE = new MessageCodec<GroupMetadataValue>(
 
 const OFFSET_KEY_VERSION = 1
 const GROUP_KEY_VERSION = 2
-/** What Kafka 4 writes; a retention of its own needs the version that knows it. */
-const OFFSET_VALUE_VERSION = 3
+/** What Kafka 4.1 writes; a retention of its own needs the version that knows it. */
+const OFFSET_VALUE_VERSION = 4
 const OFFSET_VALUE_VERSION_WITH_EXPIRY = 1
 const GROUP_VALUE_VERSION = 3
 

@@ -2,7 +2,8 @@
 
 import { type ConfigOf, int, list, long, oneOf, type Settings } from '../../kernel/config-def.js'
 import type { Problem } from '../../kernel/errors.js'
-import { INT_MAX } from '../../kernel/units.js'
+import { INT_MAX, type Millis } from '../../kernel/units.js'
+import { type ErrorCode, Errors } from '../../wire/errors.js'
 
 export const GROUP_SETTINGS = {
   'group.min.session.timeout.ms': int(6_000, 'Shortest session of a member of a classic group'),
@@ -50,6 +51,17 @@ export type GroupConfig = ConfigOf<typeof GROUP_SETTINGS>
 
 /** How long a new member may wait in its first rebalance (`CLASSIC_GROUP_NEW_MEMBER_JOIN_TIMEOUT_MS`). */
 export const NEW_MEMBER_JOIN_TIMEOUT_MS = 300_000
+
+/** Whether a member of a classic group may have a session of that length (`GroupCoordinatorService.joinGroup`). */
+export function checkSessionTimeout(
+  { sessionTimeoutMs }: { sessionTimeoutMs: Millis },
+  config: GroupConfig,
+): ErrorCode {
+  const isAllowed =
+    sessionTimeoutMs >= config['group.min.session.timeout.ms'] &&
+    sessionTimeoutMs <= config['group.max.session.timeout.ms']
+  return isAllowed ? Errors.NONE : Errors.INVALID_SESSION_TIMEOUT
+}
 
 /** Settings that do not go together (`GroupCoordinatorConfig`, `KafkaConfig`). */
 export function checkGroupConfig(config: GroupConfig, problems: Problem[]): void {

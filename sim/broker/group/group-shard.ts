@@ -19,14 +19,15 @@ import type { ListedGroup } from '../../wire/messages/list-groups.js'
 import type { OffsetCommitRequest } from '../../wire/messages/offset-commit.js'
 import type { OffsetFetchRequestGroup, OffsetFetchResponseGroup } from '../../wire/messages/offset-fetch.js'
 import type { SyncGroupRequest, SyncGroupResponse } from '../../wire/messages/sync-group.js'
+import { ZERO_UUID } from '../../wire/uuid.js'
 import type { Outcome, Shard, ShardHost, TransactionalProducer } from '../coordinator/coordinator-runtime.js'
 import { ClassicGroup, type Member, NO_BYTES } from './classic-group.js'
+import { groupTombstone } from './classic-group-records.js'
 import { type Caller, ClassicGroups } from './classic-groups.js'
 import { ClassicMembers } from './consumer/classic-members.js'
 import type { ConsumerGroup } from './consumer/consumer-group.js'
 import { ConsumerGroups } from './consumer/consumer-groups.js'
 import { groupTombstones } from './consumer/consumer-records.js'
-import { subscribedTopics } from './consumer-protocol.js'
 import type { GroupRecord } from './group-records.js'
 import type { GroupConfig } from './group-settings.js'
 import { OffsetStore, offsetTombstone, type StoredOffset } from './offset-store.js'
@@ -38,6 +39,8 @@ export interface OffsetToCommit {
   readonly offset: Offset
   readonly leaderEpoch: number
   readonly metadata: string | null
+  /** Zero, or left out, when the client did not tell it. */
+  readonly topicId?: string
 }
 
 /** Who commits: the member's id and generation as the request has them. */
@@ -56,6 +59,9 @@ const NOT_AUTHORIZED_KNOWN = -2147483648
 /** From here on a commit tells epochs of KIP-848 members, and is told when the group is not there. */
 const MEMBER_EPOCH_VERSION = 9
 const LATEST_VERSION = 10
+/** From here on who describes a group that is not there is told so; before, it was dead. */
+const DESCRIBE_NOT_FOUND_VERSION = 6
+const LATEST_DESCRIBE_VERSION = 6
 
 export class GroupShard implements Shard<GroupRecord> {
   readonly classic: ClassicGroups
@@ -91,6 +97,8 @@ export class GroupShard implements Shard<GroupRecord> {
         const { group } = record.key
         const before = this.#groups.get(group)
         if (record.value === null && before !== undefined) this.consumer.store.convertedFrom(group, before.state)
+        // The newest record tells which protocol the group is of.
+        if (record.value !== null) this.consumer.store.remove(group)
         this.classic.replay(group, record.value)
         break
       }
@@ -129,7 +137,7 @@ export class GroupShard implements Shard<GroupRecord> {
 
   #groupOf(groupId: string): ClassicGroup {
     let group = this.#groups.get(groupId)
-    if (group === undefined) this.#groups.set(groupId, (group = new ClassicGroup(groupId, this.#nowMs())))
+    if (group === undefined) this.#groups.set(groupId, (group = new ClassicGroup(groupId)))
     return group
   }
 
@@ -147,7 +155,16 @@ export class GroupShard implements Shard<GroupRecord> {
     const { groupId } = group
     this.consumer.store.remove(groupId)
     const writes = this.classic.join(request, caller, respond)
-    return { ...writes, records: [...groupTombstones(groupId, [], group.regexes.keys()), ...writes.records] }
+    // One who is refused leaves nothing written, and no group, as in Kafka.
+    if (writes.records.length === 0) return writes
+    return {
+      ...writes,
+      records: [...groupTombstones(groupId, [], group.regexes.keys()), ...writes.records],
+      reverted: () => {
+        writes.reverted?.()
+        this.consumer.store.restore(group)
+      },
+    }
   }
 
   sync(request: SyncGroupRequest, respond: (response: SyncGroupResponse) => void): Writes {
@@ -176,13 +193,14 @@ export class GroupShard implements Shard<GroupRecord> {
     producer?: TransactionalProducer,
     verification?: VerificationState,
   ): Outcome<GroupRecord, readonly ErrorCode[]> {
+    const isKnown = this.#groups.has(identity.groupId)
     const error = this.#checkCommit(identity, producer !== undefined)
     if (error !== Errors.NONE) return { records: [], response: offsets.map(() => error) }
     const nowMs = this.#nowMs()
     const { groupId, retentionTimeMs } = identity
     const most = this.#config()['offset.metadata.max.bytes']
     const records: GroupRecord[] = []
-    const response = offsets.map(({ topic, partition, offset, leaderEpoch, metadata }): ErrorCode => {
+    const response = offsets.map(({ topic, topicId, partition, offset, leaderEpoch, metadata }): ErrorCode => {
       if (metadata !== null && metadata.length > most) return Errors.OFFSET_METADATA_TOO_LARGE
       records.push({
         type: 'OffsetCommit',
@@ -192,13 +210,20 @@ export class GroupShard implements Shard<GroupRecord> {
           leaderEpoch,
           metadata: metadata ?? '',
           commitTimestamp: nowMs,
-          expireTimestamp: retentionTimeMs < 0 ? -1 : nowMs + retentionTimeMs,
+          expireTimestamp: retentionTimeMs === -1 ? -1 : nowMs + retentionTimeMs,
+          topicId: topicId ?? ZERO_UUID,
         },
       })
       return Errors.NONE
     })
     this.#offsets.committer = { member: identity.memberId, generation: identity.generationIdOrMemberEpoch }
-    return { records, response, ...(producer !== undefined && { producer, verification }) }
+    const created = isKnown ? undefined : this.#groups.get(groupId)
+    return {
+      records,
+      response,
+      ...(producer !== undefined && { producer, verification }),
+      ...(created !== undefined && { reverted: () => this.#groups.delete(groupId) }),
+    }
   }
 
   /** `ClassicGroup.validateOffsetCommit`. */
@@ -215,7 +240,6 @@ export class GroupShard implements Shard<GroupRecord> {
       }
       group = this.#groupOf(groupId)
     }
-    if (group.is(DEAD)) return Errors.COORDINATOR_NOT_AVAILABLE
     if (generation < 0 && group.is('Empty')) return Errors.NONE
     if (generation >= 0 || memberId !== '' || groupInstanceId !== null) {
       const error = group.check(memberId, groupInstanceId)
@@ -233,6 +257,7 @@ export class GroupShard implements Shard<GroupRecord> {
     const errorCode = this.#checkFetch(asked, end)
     if (errorCode !== Errors.NONE) return { groupId, topics: [], errorCode }
     const byTopic = new Map<string, number[]>()
+    const topicIds = new Map(topics?.map(({ name, topicId }) => [name, topicId === '' ? ZERO_UUID : topicId]))
     if (topics === null) {
       for (const [name] of this.#offsets.partitionsAt(groupId, end)) {
         const parsed = parsePartition(name)
@@ -247,11 +272,12 @@ export class GroupShard implements Shard<GroupRecord> {
       errorCode: Errors.NONE,
       topics: [...byTopic].map(([name, indexes]) => ({
         name,
-        topicId: topics?.find((topic) => topic.name === name)?.topicId ?? 'AAAAAAAAAAAAAAAAAAAAAA',
+        topicId: topicIds.get(name) ?? ZERO_UUID,
         partitions: indexes.map((index) => {
           const partition = partitionName(name, index)
           const isUnstable = requireStable && this.#offsets.isPending(groupId, partition)
-          const stored = isUnstable ? undefined : this.#offsets.at(groupId, partition, end)
+          const found = isUnstable ? undefined : this.#offsets.at(groupId, partition, end)
+          const stored = isOfTopic(found, topicIds.get(name)) ? found : undefined
           return fetched(index, stored, isUnstable ? Errors.UNSTABLE_OFFSET_COMMIT : Errors.NONE)
         }),
       })),
@@ -287,14 +313,15 @@ export class GroupShard implements Shard<GroupRecord> {
     return all.filter(({ groupState, groupType }) => isWanted(states, groupState) && isWanted(types, groupType))
   }
 
-  describe(groupId: string): DescribedGroup {
+  describe(groupId: string, version = LATEST_DESCRIBE_VERSION): DescribedGroup {
     const group = this.#groups.get(groupId)
+    const isTold = group === undefined && version >= DESCRIBE_NOT_FOUND_VERSION
     const isStable = group?.is('Stable') === true
     const isConsumer = this.consumer.store.find(groupId) !== undefined
     const missing = isConsumer ? `Group ${groupId} is not a classic group.` : `Group ${groupId} not found.`
     return {
-      errorCode: group === undefined ? Errors.GROUP_ID_NOT_FOUND : Errors.NONE,
-      errorMessage: group === undefined ? missing : null,
+      errorCode: isTold ? Errors.GROUP_ID_NOT_FOUND : Errors.NONE,
+      errorMessage: isTold ? missing : null,
       groupId,
       groupState: group?.state ?? DEAD,
       protocolType: group?.protocolType ?? '',
@@ -309,20 +336,19 @@ export class GroupShard implements Shard<GroupRecord> {
     const consumer = this.consumer.store.find(groupId)
     if (consumer !== undefined) return this.#deleteConsumerGroup(consumer)
     const group = this.#groups.get(groupId)
-    if (group === undefined || group.is(DEAD)) return { records: [], response: Errors.GROUP_ID_NOT_FOUND }
+    if (group === undefined) return { records: [], response: Errors.GROUP_ID_NOT_FOUND }
     if (!group.is('Empty')) return { records: [], response: Errors.NON_EMPTY_GROUP }
     this.#offsets.removing = 'deleted'
-    const records = [...this.#offsets.now(groupId)].map(([name]) => offsetTombstone(groupId, name))
-    records.push({ type: 'GroupMetadata', key: { group: groupId }, value: null })
-    this.classic.forget(group, 'deleted')
-    return { records, response: Errors.NONE }
+    this.classic.removing = 'deleted'
+    const records = [...this.#offsets.partitionsOf(groupId)].map((name) => offsetTombstone(groupId, name))
+    return { records: [...records, groupTombstone(groupId)], response: Errors.NONE }
   }
 
   #deleteConsumerGroup(group: ConsumerGroup): Outcome<GroupRecord, ErrorCode> {
     const { groupId } = group
     if (group.state !== 'Empty') return { records: [], response: Errors.NON_EMPTY_GROUP }
     this.#offsets.removing = 'deleted'
-    const offsets = [...this.#offsets.now(groupId)].map(([name]) => offsetTombstone(groupId, name))
+    const offsets = [...this.#offsets.partitionsOf(groupId)].map((name) => offsetTombstone(groupId, name))
     this.consumer.store.cause = { removal: 'left', reason: 'deleted' }
     return { records: [...offsets, ...groupTombstones(groupId, [], group.regexes.keys())], response: Errors.NONE }
   }
@@ -334,19 +360,19 @@ export class GroupShard implements Shard<GroupRecord> {
   ): Outcome<GroupRecord, ErrorCode | readonly ErrorCode[]> {
     const consumer = this.consumer.store.find(groupId)
     const group = this.#groups.get(groupId)
-    if (consumer === undefined && (group === undefined || group.is(DEAD))) {
+    if (consumer === undefined && group === undefined) {
       return { records: [], response: Errors.GROUP_ID_NOT_FOUND }
     }
     if (group?.is('Empty') === false && !group.usesConsumerProtocol) {
       return { records: [], response: Errors.NON_EMPTY_GROUP }
     }
     this.#offsets.removing = 'deleted'
-    const subscribed = consumer?.topicCounts ?? (group === undefined ? undefined : this.#subscribed(group))
     const records: GroupRecord[] = []
     const response = partitions.map((name): ErrorCode => {
       const topic = parsePartition(name)?.topic ?? name
-      if (subscribed?.has(topic) === true) return Errors.GROUP_SUBSCRIBED_TO_TOPIC
-      if (this.#offsets.at(groupId, name, Infinity) !== undefined) records.push(offsetTombstone(groupId, name))
+      if ((consumer ?? group)?.isSubscribedTo(topic) === true) return Errors.GROUP_SUBSCRIBED_TO_TOPIC
+      const isThere = this.#offsets.at(groupId, name, Infinity) !== undefined || this.#offsets.isPending(groupId, name)
+      if (isThere) records.push(offsetTombstone(groupId, name))
       return Errors.NONE
     })
     return { records, response }
@@ -359,6 +385,9 @@ export class GroupShard implements Shard<GroupRecord> {
       for (const [name] of this.#offsets.now(group)) {
         if (topics.has(parsePartition(name)?.topic ?? '')) records.push(offsetTombstone(group, name))
       }
+    }
+    for (const { group, name } of this.#offsets.pending()) {
+      if (topics.has(parsePartition(name)?.topic ?? '')) records.push(offsetTombstone(group, name))
     }
     if (records.length > 0) this.#offsets.removing = 'topic-deleted'
     return { records, response: undefined }
@@ -375,7 +404,8 @@ export class GroupShard implements Shard<GroupRecord> {
 
   #expire(): Outcome<GroupRecord, undefined> {
     const records: GroupRecord[] = []
-    for (const group of [...this.#groups.values()]) {
+    this.classic.removing = 'nothing left'
+    for (const group of this.#groups.values()) {
       const { groupId } = group
       let kept = 0
       for (const [name, stored] of this.#offsets.now(groupId)) {
@@ -384,8 +414,7 @@ export class GroupShard implements Shard<GroupRecord> {
         } else kept++
       }
       if (kept > 0 || !group.is('Empty') || this.#offsets.isPending(groupId)) continue
-      records.push({ type: 'GroupMetadata', key: { group: groupId }, value: null })
-      this.classic.forget(group, 'nothing left')
+      records.push(groupTombstone(groupId))
     }
     for (const group of this.consumer.store.all()) records.push(...this.#expireOf(group))
     if (records.length > 0) this.#offsets.removing = 'expired'
@@ -413,28 +442,15 @@ export class GroupShard implements Shard<GroupRecord> {
   }
 
   /** `ClassicGroup.offsetExpirationCondition` and `OffsetExpirationConditionImpl`. */
-  #isExpired(group: ClassicGroup, name: string, stored: StoredOffset): boolean {
-    const nowMs = this.#nowMs()
+  #isExpired(group: ClassicGroup, name: string, { commitTimestamp, expireTimestamp }: StoredOffset): boolean {
+    let sinceMs: Millis
+    if (group.protocolType === undefined) sinceMs = commitTimestamp
+    else if (group.is('Empty')) sinceMs = group.stateTimestamp >= 0 ? group.stateTimestamp : commitTimestamp
+    else if (group.is('Stable') && group.usesConsumerProtocol) sinceMs = commitTimestamp
+    else return false
+    if (group.isSubscribedTo(parsePartition(name)?.topic ?? '')) return false
     const retentionMs = this.#config()['offsets.retention.minutes'] * 60_000
-    if (stored.expireTimestamp >= 0) return nowMs >= stored.expireTimestamp
-    if (group.protocolType === undefined) return nowMs >= stored.commitTimestamp + retentionMs
-    if (group.is('Empty')) return nowMs >= Math.max(group.stateTimestamp, stored.commitTimestamp) + retentionMs
-    if (!group.is('Stable')) return false
-    const subscribed = this.#subscribed(group)
-    if (subscribed === undefined || subscribed.has(parsePartition(name)?.topic ?? '')) return false
-    return nowMs >= stored.commitTimestamp + retentionMs
-  }
-
-  /** Topics that members of a group of consumers subscribe to; undefined when they cannot be known. */
-  #subscribed(group: ClassicGroup): ReadonlySet<string> | undefined {
-    if (!group.usesConsumerProtocol) return undefined
-    const topics = new Set<string>()
-    for (const member of group.members.values()) {
-      const own = subscribedTopics(group.metadataOf(member))
-      if (own === undefined) return undefined
-      for (const topic of own) topics.add(topic)
-    }
-    return topics
+    return this.#nowMs() >= (expireTimestamp >= 0 ? expireTimestamp : sinceMs + retentionMs)
   }
 
   #nowMs(): Millis {
@@ -462,6 +478,11 @@ function checkConsumerCommit(
 /** What an epoch that is not the member's is called: the classic protocol knows generations. */
 function staleEpoch(isClassic: boolean): ErrorCode {
   return isClassic ? Errors.ILLEGAL_GENERATION : Errors.STALE_MEMBER_EPOCH
+}
+
+/** Not of a topic of that name that was there before. */
+function isOfTopic(stored: StoredOffset | undefined, topicId = ZERO_UUID): boolean {
+  return stored?.topicId === topicId || stored?.topicId === ZERO_UUID || topicId === ZERO_UUID
 }
 
 function fetched(

@@ -18,6 +18,8 @@ export interface StoredOffset {
   readonly metadata: string
   readonly commitTimestamp: Millis
   readonly expireTimestamp: Millis
+  /** Zero when it is not known. */
+  readonly topicId: string
   /** Where its record is in the coordinator's log. */
   readonly recordOffset: Offset
 }
@@ -46,8 +48,8 @@ export class OffsetStore {
   readonly #env: Env
   /** Group → partition → offset. */
   readonly #groups = new Map<string, TimelineMap<StoredOffset>>()
-  /** Producer id → its offsets, in the order of commits. */
-  readonly #pending = new Map<number, Pending[]>()
+  /** Producer id → group and partition → its newest offset. */
+  readonly #pending = new Map<number, Map<string, Pending>>()
   readonly #due: Due[] = []
   /** While a log is loaded nothing is told: it was told by those who wrote it. */
   #isLoading = true
@@ -76,21 +78,23 @@ export class OffsetStore {
       metadata: value.metadata,
       commitTimestamp: value.commitTimestamp,
       expireTimestamp: value.expireTimestamp,
+      topicId: value.topicId,
       recordOffset,
     }
-    if (producer === undefined) this.#store(group, name, stored, recordOffset, -1, this.committer)
-    else {
-      const pending = this.#pending.get(producer.producerId)
-      if (pending === undefined) this.#pending.set(producer.producerId, [{ group, name, value: stored }])
-      else pending.push({ group, name, value: stored })
+    if (producer === undefined) {
+      this.#store(group, name, stored, recordOffset, -1, this.committer)
+      return
     }
+    let pending = this.#pending.get(producer.producerId)
+    if (pending === undefined) this.#pending.set(producer.producerId, (pending = new Map()))
+    pending.set(pendingKey(group, name), { group, name, value: stored })
   }
 
   endTransaction({ producerId }: TransactionalProducer, isCommit: boolean, markerOffset: Offset): void {
     const pending = this.#pending.get(producerId)
     this.#pending.delete(producerId)
     if (!isCommit || pending === undefined) return
-    for (const { group, name, value } of pending) {
+    for (const { group, name, value } of pending.values()) {
       const known = this.#groups.get(group)?.get(name)
       if (known !== undefined && known.recordOffset > value.recordOffset) continue
       this.#store(group, name, value, markerOffset, producerId, NOBODY)
@@ -123,7 +127,9 @@ export class OffsetStore {
     this.#due.push({ recordOffset: at, emit: () => void this.#env.emit('group.offset', data) })
   }
 
+  /** Takes what open transactions have for the partition, too. */
   #remove(group: string, name: string, at: Offset): void {
+    for (const pending of this.#pending.values()) pending.delete(pendingKey(group, name))
     const offsets = this.#groups.get(group)
     const known = offsets?.get(name)
     if (offsets === undefined || known === undefined) return
@@ -165,9 +171,22 @@ export class OffsetStore {
   /** Whether an open transaction has an offset for this partition, or any partition, of the group. */
   isPending(group: string, name?: string): boolean {
     for (const pending of this.#pending.values()) {
-      if (pending.some((one) => one.group === group && (name === undefined || one.name === name))) return true
+      if (name !== undefined && pending.has(pendingKey(group, name))) return true
+      if (name === undefined && [...pending.values()].some((one) => one.group === group)) return true
     }
     return false
+  }
+
+  /** Groups and partitions with offsets in open transactions, once for each transaction. */
+  *pending(): Iterable<{ readonly group: string; readonly name: string }> {
+    for (const pending of this.#pending.values()) yield* pending.values()
+  }
+
+  /** Partitions of the group with an offset, committed or not, or one in an open transaction. */
+  partitionsOf(group: string): Iterable<string> {
+    const names = new Set([...this.now(group)].map(([name]) => name))
+    for (const one of this.pending()) if (one.group === group) names.add(one.name)
+    return names
   }
 
   groups(): Iterable<string> {
@@ -183,6 +202,10 @@ export class OffsetStore {
   forgetGroup(group: string): void {
     if (!this.has(group)) this.#groups.delete(group)
   }
+}
+
+function pendingKey(group: string, name: string): string {
+  return `${group}\n${name}`
 }
 
 /** The record that takes an offset away. */

@@ -77,9 +77,21 @@ export class GroupBench {
 
   /** Runs an outcome as the runtime does; committed at once unless told otherwise. */
   apply<T>(outcome: Outcome<GroupRecord, T>, isCommitted = true): T {
+    const response = this.#apply(outcome, isCommitted)
+    // An initial delay of nothing is over at once.
+    for (const [key, timer] of [...this.#timers]) {
+      if (timer.atMs > this.nowMs || this.#timers.get(key) !== timer) continue
+      this.#timers.delete(key)
+      this.#apply(timer.operate(), true)
+    }
+    return response
+  }
+
+  #apply<T>(outcome: Outcome<GroupRecord, T>, isCommitted: boolean): T {
     const error = this.#fails
     this.#fails = Errors.NONE
     if (outcome.records.length > 0 && error !== Errors.NONE) {
+      outcome.reverted?.()
       outcome.settled?.(error)
       return outcome.response
     }

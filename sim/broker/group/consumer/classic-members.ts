@@ -48,7 +48,7 @@ export class ClassicMembers {
   ): Writes {
     const outcome = this.#join(group, request, caller, respond)
     if (!isRefusal(outcome)) return outcome
-    respond(joinError(request.memberId, outcome.error))
+    respond(joinError('', outcome.error))
     return NOTHING
   }
 
@@ -124,13 +124,14 @@ export class ClassicMembers {
     const { timers, config, store } = this.#groups
     const holder = request.groupInstanceId === null ? undefined : group.staticMember(request.groupInstanceId)
     const isDowngrade = holder !== undefined && canDowngradeReplacing(group, holder, config())
-    if (isDowngrade) records.push(...this.#groups.toClassic(group, [], member, store.cause))
+    const converted = isDowngrade ? this.#groups.toClassic(group, [], member, store.cause) : undefined
     return {
-      records,
+      ...converted,
+      records: [...records, ...(converted?.records ?? [])],
       response: undefined,
       isApplied: isDowngrade,
       settled: (error) => {
-        if (error !== Errors.NONE) return respond(joinError(request.memberId, coordinatorError(error)))
+        if (error !== Errors.NONE) return respond(joinError('', coordinatorError(error)))
         timers.cancel('join', groupId, memberId)
         if (!isDowngrade) {
           timers.session(groupId, memberId, request.sessionTimeoutMs)

@@ -187,6 +187,12 @@ export class ConsumerGroupStore {
     this.#reasons.delete(groupId)
   }
 
+  /** The group is one after all: what was to replace it could not be written. */
+  restore(group: ConsumerGroup): void {
+    this.#groups.set(group.groupId, group)
+    this.#told.set(group.groupId, { state: group.state, epoch: group.groupEpoch, members: group.members.size })
+  }
+
   // ── what is told ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** A classic group becomes this one. */

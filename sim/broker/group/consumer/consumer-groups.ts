@@ -22,6 +22,7 @@ import type {
 } from '../../../wire/messages/consumer-group-heartbeat.js'
 import type { Offset } from '../../../kernel/units.js'
 import type { Outcome, ShardHost } from '../../coordinator/coordinator-runtime.js'
+import { groupTombstone } from '../classic-group-records.js'
 import type { Caller, ClassicGroups } from '../classic-groups.js'
 import type { ClassicGroup } from '../classic-group.js'
 import type { GroupRecord } from '../group-records.js'
@@ -162,7 +163,8 @@ export class ConsumerGroups {
     }
     if (!creates) return notFound(`Group ${groupId} is not a consumer group.`)
     if (classic.is('Empty')) {
-      records.push({ type: 'GroupMetadata', key: { group: groupId }, value: null })
+      this.#classic.removing = undefined
+      records.push(groupTombstone(groupId))
       return new ConsumerGroup(groupId)
     }
     const cannot = checkUpgrade(classic, this.config())
@@ -171,6 +173,7 @@ export class ConsumerGroups {
     classic.answerAll(Errors.REBALANCE_IN_PROGRESS)
     const converted = upgrade(classic, this.image(), this.hashes)
     if (isRefusal(converted)) return converted
+    this.#classic.removing = undefined
     records.push(...converted.records)
     for (const { memberId, classic: told } of converted.group.members.values()) {
       this.timers.session(groupId, memberId, told?.sessionTimeoutMs ?? 0)
@@ -252,7 +255,7 @@ export class ConsumerGroups {
     if (members.length === 0) return { records: [], response }
     this.store.cause = cause
     if (canDowngrade(group, members, this.config())) {
-      return { records: this.toClassic(group, members, undefined, cause), response, isApplied: true }
+      return { ...this.toClassic(group, members, undefined, cause), response, isApplied: true }
     }
     const { groupId } = group
     const records: ConsumerGroupRecord[] = members.flatMap(({ memberId }) => memberTombstones(groupId, memberId))
@@ -264,16 +267,15 @@ export class ConsumerGroups {
     return { records, response }
   }
 
-  /** Makes the group a classic one at once; the records are for those who load the log. */
+  /** Makes the group a classic one at once; the records are for those who load the log. Its timers find no group of theirs when they run out. */
   toClassic(
     group: ConsumerGroup,
     leaving: readonly ConsumerMember[],
     joining: ConsumerMember | undefined,
     { removal }: Cause,
-  ): readonly GroupRecord[] {
+  ): Pick<Outcome<GroupRecord, undefined>, 'records' | 'reverted'> {
     const { classic, records } = downgrade(group, leaving, joining, this.image(), this.host.env.clock.wallMs())
     const { groupId, state } = group
-    for (const memberId of group.members.keys()) this.timers.cancelAll(groupId, memberId)
     this.store.remove(groupId)
     for (const { memberId, instanceId } of leaving) {
       const data = {
@@ -286,7 +288,11 @@ export class ConsumerGroups {
       this.host.env.emit('group.member', data)
     }
     this.#classic.adopt(classic, state, joining === undefined)
-    return records
+    const reverted = (): void => {
+      this.#classic.forget(classic)
+      this.store.restore(group)
+    }
+    return { records, reverted }
   }
 
   #unusedRegexes(group: ConsumerGroup, members: readonly ConsumerMember[]): string[] {

@@ -6,6 +6,8 @@
  *     rebalance   the member is to give up partitions                 it is removed, if it is still in that epoch
  *     join        a classic member is told to join again              it is removed
  *     sync        a classic member has joined                         it is removed
+ *
+ * A removal that could not be written is tried again until it is.
  */
 
 import type { Millis } from '../../../kernel/units.js'
@@ -13,6 +15,9 @@ import type { Outcome, ShardHost } from '../../coordinator/coordinator-runtime.j
 import type { GroupRecord } from '../group-records.js'
 
 type Writes = Outcome<GroupRecord, unknown>
+
+/** Between two attempts to remove a member (`CoordinatorTimer`). */
+const RETRY_MS = 500
 
 export type Expire = (groupId: string, memberId: string, reason: string, ifInEpoch?: number) => Writes
 
@@ -26,13 +31,13 @@ export class ConsumerTimers {
   }
 
   session(groupId: string, memberId: string, ms: Millis): void {
-    this.#host.schedule(keyOf('session', groupId, memberId), ms, () =>
+    this.#schedule(keyOf('session', groupId, memberId), ms, () =>
       this.#expire(groupId, memberId, 'the session ran out'),
     )
   }
 
   rebalance(groupId: string, memberId: string, memberEpoch: number, ms: Millis): void {
-    this.#host.schedule(keyOf('rebalance', groupId, memberId), ms, () =>
+    this.#schedule(keyOf('rebalance', groupId, memberId), ms, () =>
       this.#expire(groupId, memberId, 'the member did not give up its partitions in time', memberEpoch),
     )
   }
@@ -40,13 +45,17 @@ export class ConsumerTimers {
   joinIfAbsent(groupId: string, memberId: string, ms: Millis): void {
     const key = keyOf('join', groupId, memberId)
     if (this.#host.isScheduled(key)) return
-    this.#host.schedule(key, ms, () => this.#expire(groupId, memberId, 'the member did not join again in time'))
+    this.#schedule(key, ms, () => this.#expire(groupId, memberId, 'the member did not join again in time'))
   }
 
   sync(groupId: string, memberId: string, ms: Millis): void {
-    this.#host.schedule(keyOf('sync', groupId, memberId), ms, () =>
+    this.#schedule(keyOf('sync', groupId, memberId), ms, () =>
       this.#expire(groupId, memberId, 'the member did not sync in time'),
     )
+  }
+
+  #schedule(key: string, ms: Millis, operate: () => Writes): void {
+    this.#host.schedule(key, ms, operate, RETRY_MS)
   }
 
   cancel(timer: 'rebalance' | 'join' | 'sync', groupId: string, memberId: string): void {

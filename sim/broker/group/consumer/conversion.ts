@@ -12,7 +12,7 @@ import type { Millis } from '../../../kernel/units.js'
 import type { MetadataImage } from '../../../kraft/metadata/image.js'
 import { Errors } from '../../../wire/errors.js'
 import { ClassicGroup, type Member } from '../classic-group.js'
-import { groupRecord } from '../classic-group-records.js'
+import { groupRecord, groupTombstone } from '../classic-group-records.js'
 import { readAssignment, readSubscription, writeAssignment } from '../consumer-protocol.js'
 import type { GroupRecord } from '../group-records.js'
 import type { GroupConfig } from '../group-settings.js'
@@ -90,7 +90,7 @@ export function upgrade(
   }
   group.setGroupEpoch(generation, hashes.ofGroup(group.topicCounts.keys(), image), NOT_WRITTEN)
   const records: GroupRecord[] = [
-    { type: 'GroupMetadata', key: { group: groupId }, value: null },
+    groupTombstone(groupId),
     ...members.map((member) => memberRecord(groupId, member)),
     groupEpochRecord(groupId, generation, group.metadataHash),
     ...members.map(({ memberId, assigned }) => targetRecord(groupId, memberId, assigned)),
@@ -144,13 +144,15 @@ export function downgrade(
 ): { readonly classic: ClassicGroup; readonly records: readonly GroupRecord[] } {
   const { groupId } = group
   const replacedId = joining?.instanceId == null ? undefined : group.staticMembers.get(joining.instanceId)
-  const classic = new ClassicGroup(groupId, nowMs)
+  const classic = new ClassicGroup(groupId)
+  classic.stateTimestamp = nowMs
   classic.generation = group.groupEpoch
   const staying = [...group.members.values()].filter(
     (member) => !leaving.includes(member) && member.memberId !== replacedId,
   )
   for (const member of joining === undefined ? staying : [...staying, joining]) classic.add(classicMember(member))
   classic.protocolName = classic.selectProtocol()
+  classic.subscribedTopics = classic.computeSubscribedTopics()
   classic.state = 'Stable'
   for (const member of classic.members.values()) {
     const from = member.memberId === joining?.memberId ? (replacedId ?? '') : member.memberId
