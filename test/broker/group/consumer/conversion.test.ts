@@ -5,29 +5,9 @@
 
 import { describe, expect, it } from 'vitest'
 import { readAssignment, writeAssignment } from '../../../../sim/broker/group/consumer-protocol.js'
-import { ByteWriter } from '../../../../sim/wire/primitives.js'
 import { errorOf, type Joined, nameOf, type Synced } from '../group-bench.js'
 import { ConsumerBench } from './consumer-bench.js'
-
-/** What a consumer of the classic protocol joins with, version 1: `foo bar` and what it owns, `foo:0,1`. */
-function subscription(topics: string, owned = ''): Uint8Array {
-  const writer = new ByteWriter(64)
-  writer.int16(1)
-  const names = topics.split(' ')
-  writer.int32(names.length)
-  for (const name of names) writer.string(name)
-  writer.nullableByteString(null)
-  const parts = owned.split(' ').filter((word) => word !== '')
-  writer.int32(parts.length)
-  for (const part of parts) {
-    const [topic = '', indexes = ''] = part.split(':')
-    writer.string(topic)
-    const list = indexes.split(',').map(Number)
-    writer.int32(list.length)
-    for (const index of list) writer.int32(index)
-  }
-  return writer.finish()
-}
+import { subscriptionBytes } from './subscription-bytes.js'
 
 interface Join {
   readonly topics?: string
@@ -40,7 +20,7 @@ interface Join {
 function join(bench: ConsumerBench, memberId: string, options: Join = {}): Joined {
   const joined: Joined = {}
   const { topics = 'foo', owned, instance = null, protocols = 'range', type = 'consumer' } = options
-  const metadata = subscription(topics, owned)
+  const metadata = subscriptionBytes(topics.split(' '), owned?.split(' '))
   const request = {
     groupId: 'shop',
     sessionTimeoutMs: 10_000,
