@@ -56,6 +56,8 @@ interface Client {
 type Options = ReadonlyMap<string, string>
 
 const HEARTBEAT_MS = 1_000
+/** An id that a coordinator made. */
+const GENERATED = /[\w-]{22}$/
 
 class Conversation {
   #lab: CoordinatorLab | undefined
@@ -162,6 +164,7 @@ class Conversation {
   }
 
   #written({ offset, record, batch }: Written): void {
+    if (record?.type === 'ConsumerGroupMemberMetadata') this.#name(this.#asker, record.key.memberId)
     const inTransaction = batch.isTransactional ? ` in the transaction of ${batch.producerId}` : ''
     const what = record === undefined ? 'marker' : recordText(record, batch.maxTimestamp)
     this.#line(`log ${offset}: ${what}${inTransaction}`)
@@ -237,7 +240,7 @@ class Conversation {
   }
 
   #name(name: string, memberId: string): void {
-    if (memberId === '' || memberId === name || this.#names.has(memberId)) return
+    if (!GENERATED.test(memberId) || this.#names.has(memberId)) return
     const used = new Set(this.#names.values())
     let called = name
     for (let i = 2; used.has(called); i++) called = `${name}${i}`
@@ -366,9 +369,10 @@ class Conversation {
     const clientId = options.get('client') ?? 'client'
     const answered = (response: ConsumerGroupHeartbeatResponse): void => {
       const { errorCode, memberEpoch, assignment, memberId } = response
+      if (memberId !== null) this.#name(name, memberId)
       if (errorCode === Errors.NONE) {
         const client = this.#client(name)
-        if (memberId !== null) this.#call(name, memberId)
+        if (memberId !== null && memberId !== name) this.#call(name, memberId)
         client.epoch = memberEpoch
         client.generation = memberEpoch
         if (assignment !== null) client.owned = partitionsText(assignment.topicPartitions)

@@ -189,8 +189,11 @@ export class ConsumerGroupStore {
 
   /** The group is one after all: what was to replace it could not be written. */
   restore(group: ConsumerGroup): void {
-    this.#groups.set(group.groupId, group)
-    this.#told.set(group.groupId, { state: group.state, epoch: group.groupEpoch, members: group.members.size })
+    const { groupId, state, groupEpoch: epoch, members } = group
+    const told: Told = { state, epoch, members: members.size }
+    this.#groups.set(groupId, group)
+    this.#told.set(groupId, told)
+    this.#emit(groupId, 'Dead', told, 'not written')
   }
 
   // ── what is told ──────────────────────────────────────────────────────────────────────────────────────────────────

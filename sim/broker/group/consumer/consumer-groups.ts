@@ -273,26 +273,24 @@ export class ConsumerGroups {
     leaving: readonly ConsumerMember[],
     joining: ConsumerMember | undefined,
     { removal }: Cause,
-  ): Pick<Outcome<GroupRecord, undefined>, 'records' | 'reverted'> {
+  ): Pick<Outcome<GroupRecord, undefined>, 'records' | 'settled' | 'reverted'> {
     const { classic, records } = downgrade(group, leaving, joining, this.image(), this.host.env.clock.wallMs())
     const { groupId, state } = group
     this.store.remove(groupId)
-    for (const { memberId, instanceId } of leaving) {
-      const data = {
-        group: groupId,
-        member: memberId,
-        instance: instanceId ?? '',
-        change: removal,
-        generation: group.groupEpoch,
+    const settled = (error: ErrorCode): void => {
+      if (error !== Errors.NONE) return
+      for (const { memberId, instanceId } of leaving) {
+        const instance = instanceId ?? ''
+        const data = { group: groupId, member: memberId, instance, change: removal, generation: group.groupEpoch }
+        this.host.env.emit('group.member', data)
       }
-      this.host.env.emit('group.member', data)
     }
     this.#classic.adopt(classic, state, joining === undefined)
     const reverted = (): void => {
       this.#classic.forget(classic)
       this.store.restore(group)
     }
-    return { records, reverted }
+    return { records, settled, reverted }
   }
 
   #unusedRegexes(group: ConsumerGroup, members: readonly ConsumerMember[]): string[] {
