@@ -18,6 +18,7 @@ import { ZERO_UUID } from '../wire/uuid.js'
 import type { ApiContext, ApiHandlers } from './api-context.js'
 import { coordinatorError } from './coordinator/coordinator-errors.js'
 import { coordinatorPartition } from './coordinator/internal-topics.js'
+import type { OffsetToCommit } from './group/group-shard.js'
 import { ProduceEntry } from './replica-produce.js'
 import { GROUP_METADATA_TOPIC, isInternalTopic } from './topic-names.js'
 import type { ProducerIdentity, TxnShard } from './txn/txn-shard.js'
@@ -264,19 +265,9 @@ function txnOffsetCommit(context: ApiContext, request: IncomingRequestOf<'TxnOff
   )
   const errorOf = (topic: string): ErrorCode =>
     permitted.has(topic) ? Errors.UNKNOWN_TOPIC_OR_PARTITION : Errors.TOPIC_AUTHORIZATION_FAILED
-  const known = topics.flatMap(({ name, partitions }) =>
-    partitions
-      .filter(
-        ({ partitionIndex }) => permitted.has(name) && image.topicsByName.get(name)?.partitions.has(partitionIndex),
-      )
-      .map((partition) => ({
-        topic: name,
-        partition: partition.partitionIndex,
-        offset: partition.committedOffset,
-        leaderEpoch: partition.committedLeaderEpoch,
-        metadata: partition.committedMetadata,
-      })),
-  )
+  const known = offsetsToCommit(topics, (topic, index) => {
+    return permitted.has(topic) && image.topicsByName.get(topic)?.partitions.has(index) === true
+  })
   if (known.length === 0) return answer(errorOf)
   if (groupId === '') {
     const isKnown = (topic: string, index: number): boolean =>
@@ -317,6 +308,23 @@ function txnOffsetCommit(context: ApiContext, request: IncomingRequestOf<'TxnOff
     if (error === Errors.NONE) commit(started)
     else all(error)
   })
+}
+
+function offsetsToCommit(
+  topics: Apis['TxnOffsetCommit']['request']['topics'],
+  isPlace: (topic: string, index: number) => boolean,
+): OffsetToCommit[] {
+  return topics.flatMap(({ name, partitions }) =>
+    partitions
+      .filter(({ partitionIndex }) => isPlace(name, partitionIndex))
+      .map((partition) => ({
+        topic: name,
+        partition: partition.partitionIndex,
+        offset: partition.committedOffset,
+        leaderEpoch: partition.committedLeaderEpoch,
+        metadata: partition.committedMetadata,
+      })),
+  )
 }
 
 /** What a producer needs to commit a group's offsets in its transaction. */

@@ -300,7 +300,8 @@ class Conversation {
   #heartbeat(
     name: string,
     options: Options,
-    done = ({ errorCode }: { readonly errorCode: ErrorCode }): void => this.#tell(`heartbeat ${name}`, nameOf(errorCode)),
+    done = ({ errorCode }: { readonly errorCode: ErrorCode }): void =>
+      this.#tell(`heartbeat ${name}`, nameOf(errorCode)),
   ): void {
     const body = {
       groupId: options.get('group') ?? 'shop',
@@ -357,7 +358,11 @@ class Conversation {
       instanceId: options.get('instance') ?? null,
       rackId: options.get('rack') ?? null,
       rebalanceTimeoutMs: Number(options.get('rebalance') ?? (isJoining ? 5_000 : -1)),
-      subscribedTopicNames: options.get('topics')?.split(',').filter((one) => one !== '') ?? null,
+      subscribedTopicNames:
+        options
+          .get('topics')
+          ?.split(',')
+          .filter((one) => one !== '') ?? null,
       subscribedTopicRegex: options.get('regex') ?? null,
       serverAssignor: options.get('assignor') ?? null,
       topicPartitions: owned === undefined ? (isJoining ? [] : null) : partitions(owned.replaceAll(';', ' ')),
@@ -403,20 +408,23 @@ class Conversation {
 
   #commit(words: readonly string[], options: Options): void {
     const [, name = ''] = /^([^=]+)$/.exec(words[0] ?? '') ?? []
-    const topics = words.filter((word) => word.includes('=')).map((word) => {
-      const [partition = '', told = ''] = word.split('=')
-      const { topic, index } = parsePartition(partition) ?? { topic: partition, index: 0 }
-      const [offset, metadata] = told.split(':')
-      const one = {
-        partitionIndex: index,
-        committedOffset: Number(offset),
-        committedLeaderEpoch: Number(options.get('leaderEpoch') ?? -1),
-        committedMetadata: metadata ?? null,
-      }
-      return { name: topic, topicId: idOf(options.get('id') ?? topic), partitions: [one] }
-    })
+    const topics = words
+      .filter((word) => word.includes('='))
+      .map((word) => {
+        const [partition = '', told = ''] = word.split('=')
+        const { topic, index } = parsePartition(partition) ?? { topic: partition, index: 0 }
+        const [offset, metadata] = told.split(':')
+        const one = {
+          partitionIndex: index,
+          committedOffset: Number(offset),
+          committedLeaderEpoch: Number(options.get('leaderEpoch') ?? -1),
+          committedMetadata: metadata ?? null,
+        }
+        return { name: topic, topicId: idOf(options.get('id') ?? topic), partitions: [one] }
+      })
     const generation = Number(options.get('gen') ?? (name === '' ? -1 : this.#client(name).generation))
-    const memberId = name === '' ? '' : options.has('as') ? this.#idOf(name, options) : this.#client(name).memberId || name
+    const memberId =
+      name === '' ? '' : options.has('as') ? this.#idOf(name, options) : this.#client(name).memberId || name
     const groupId = options.get('group') ?? 'shop'
     const groupInstanceId = options.get('instance') ?? null
     const producer = options.get('producer')
@@ -429,7 +437,13 @@ class Conversation {
       this.#tell(name === '' ? 'commit' : `commit ${name}`, all.join(', '))
     }
     if (producer !== undefined) {
-      const body = { transactionalId: 'tx', groupId, producerId: Number(producer), producerEpoch: 0, generationId: generation }
+      const body = {
+        transactionalId: 'tx',
+        groupId,
+        producerId: Number(producer),
+        producerEpoch: 0,
+        generationId: generation,
+      }
       return this.lab.ask('TxnOffsetCommit', { ...body, memberId, groupInstanceId, topics }, answered, { version: 5 })
     }
     const version = Number(options.get('v') ?? (options.has('id') ? 10 : 9))
@@ -449,13 +463,15 @@ class Conversation {
     const topics = [...byTopic].map(([topic, partitionIndexes]) => {
       return { name: topic, topicId: idOf(options.get('id') ?? topic), partitionIndexes }
     })
-    const memberId = name === undefined ? null : options.get('as') ?? (this.#client(name).memberId || name)
+    const memberId = name === undefined ? null : (options.get('as') ?? (this.#client(name).memberId || name))
     const memberEpoch = Number(options.get('epoch') ?? (name === undefined ? -1 : this.#client(name).epoch))
     const groupId = options.get('group') ?? 'shop'
     const group = { groupId, memberId, memberEpoch, topics: words.includes('all') ? null : topics }
     const body = { groupId: '', topics: null, groups: [group], requireStable: words.includes('stable') }
     const version = options.has('id') ? 10 : 9
-    this.lab.ask('OffsetFetch', body, (response) => this.#tell('fetch', fetchText(response, options.has('id'))), { version })
+    this.lab.ask('OffsetFetch', body, (response) => this.#tell('fetch', fetchText(response, options.has('id'))), {
+      version,
+    })
   }
 
   // ── administration ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -500,7 +516,9 @@ class Conversation {
         const filter = (key: string): string[] => options.get(key)?.split(',') ?? []
         const body = { statesFilter: filter('states'), typesFilter: filter('types') }
         return this.lab.ask('ListGroups', body, ({ groups }) => {
-          const each = groups.map((group) => `${group.groupId} (${group.groupType}, ${group.groupState}, ${group.protocolType || '-'})`)
+          const each = groups.map(
+            (group) => `${group.groupId} (${group.groupType}, ${group.groupState}, ${group.protocolType || '-'})`,
+          )
           this.#tell(name, each.join(', ') || 'none')
         })
       }
@@ -574,9 +592,7 @@ function joinText(response: JoinGroupResponse): string {
 
 function leaveText({ errorCode, members }: LeaveGroupResponse): string {
   if (errorCode !== Errors.NONE || members.length === 0) return nameOf(errorCode)
-  return members
-    .map((one) => `${who(one.memberId, one.groupInstanceId)} ${nameOf(one.errorCode)}`)
-    .join(', ')
+  return members.map((one) => `${who(one.memberId, one.groupInstanceId)} ${nameOf(one.errorCode)}`).join(', ')
 }
 
 function beatText({ errorCode, errorMessage, memberEpoch, assignment }: ConsumerGroupHeartbeatResponse): string {
@@ -600,7 +616,14 @@ function fetchText({ groups }: OffsetFetchResponse, byId: boolean): string {
   return each.join(', ') || 'nothing'
 }
 
-function describeText({ errorCode, errorMessage, groupState, protocolType, protocolData, members }: DescribedClassic): string {
+function describeText({
+  errorCode,
+  errorMessage,
+  groupState,
+  protocolType,
+  protocolData,
+  members,
+}: DescribedClassic): string {
   const error = errorCode === Errors.NONE ? '' : `${nameOf(errorCode)} (${errorMessage}), `
   const told = members.map(({ memberId, groupInstanceId, memberMetadata, memberAssignment }) => {
     const subscription = memberMetadata.length === 0 ? '-' : subscriptionText(memberMetadata)

@@ -111,7 +111,11 @@ export class CoordinatorLab {
 
   /** A broker takes the partition up; it knows what is in the log, and no more. */
   boot(): void {
-    const partition = { leaderLog: this.log, isUnderMinIsr: false, addListener: (l: PartitionListener) => this.#listen(l) }
+    const partition = {
+      leaderLog: this.log,
+      isUnderMinIsr: false,
+      addListener: (l: PartitionListener) => this.#listen(l),
+    }
     const replicas = {
       partition: (topic: string, index: number) =>
         topic === GROUP_METADATA_TOPIC && index === 0 ? (partition as unknown as Partition) : undefined,
