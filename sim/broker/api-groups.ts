@@ -411,6 +411,9 @@ function describeGroups({ groups, auth }: ApiContext, request: IncomingRequestOf
 
 function listGroups({ groups, auth }: ApiContext, request: IncomingRequestOf<'ListGroups'>): void {
   const { statesFilter, typesFilter } = request.body
+  if (groups.isLoading) {
+    return request.respond({ throttleTimeMs: 0, errorCode: Errors.COORDINATOR_LOAD_IN_PROGRESS, groups: [] })
+  }
   const listed = groups.shards().flatMap(({ shard, committed }) => shard.list(statesFilter, typesFilter, committed))
   const seesAll = auth.onCluster(request, DESCRIBE, 'quietly')
   const visible = listed.filter(({ groupId }) => seesAll || auth.onGroup(request, DESCRIBE, groupId, 'quietly'))

@@ -248,6 +248,12 @@ export class CoordinatorRuntime<R, S extends Shard<R>> {
     for (const slot of this.#slots.values()) if (slot.state === 'active') yield slot
   }
 
+  /** Whether a partition is being loaded still. */
+  get isLoading(): boolean {
+    for (const slot of this.#slots.values()) if (slot.state === 'loading') return true
+    return false
+  }
+
   /** Changes a shard. `done` comes once: with the response when all is committed, or with an error. */
   write<T>(index: number, operate: (shard: S) => Outcome<R, T>, done: (answer: Answer<T>) => void): void {
     const found = this.find(index)

@@ -7,7 +7,6 @@
  */
 
 import type { Random } from '../../kernel/random.js'
-import type { Millis } from '../../kernel/units.js'
 import { type ErrorCode, Errors } from '../../wire/errors.js'
 import type { HeartbeatRequest } from '../../wire/messages/heartbeat.js'
 import type { JoinGroupRequest, JoinGroupResponse } from '../../wire/messages/join-group.js'
@@ -38,7 +37,6 @@ const SKIP_ASSIGNMENT_VERSION = 9
 type Respond = (response: JoinGroupResponse) => void
 
 export class ClassicGroups {
-  readonly #host: ShardHost<GroupRecord>
   readonly #config: () => GroupConfig
   readonly #groups: Map<string, ClassicGroup>
   readonly #rebalances: ClassicRebalances
@@ -48,7 +46,6 @@ export class ClassicGroups {
   removing: 'deleted' | 'nothing left' | undefined
 
   constructor(host: ShardHost<GroupRecord>, config: () => GroupConfig, groups: Map<string, ClassicGroup>) {
-    this.#host = host
     this.#config = config
     this.#groups = groups
     this.#rebalances = new ClassicRebalances(host, config, groups)

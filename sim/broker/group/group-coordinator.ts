@@ -114,6 +114,11 @@ export class GroupCoordinator {
     return [...this.#runtime.active()]
   }
 
+  /** Whether there may be groups here of which nobody knows yet. */
+  get isLoading(): boolean {
+    return this.#runtime.isLoading
+  }
+
   /** Whether KIP-848 groups are served (`KafkaApis.isConsumerGroupProtocolEnabled`). */
   get servesConsumerProtocol(): boolean {
     const { config, metadata } = this.#options

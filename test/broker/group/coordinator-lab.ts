@@ -88,14 +88,18 @@ export class CoordinatorLab {
   onEvent: (event: TraceEvent) => void = () => undefined
   #epoch = 0
   #coordinator: GroupCoordinator | undefined
-  #handlers: ReturnType<typeof groupHandlers> & ReturnType<typeof transactionHandlers> = {}
+  #handlers: ReturnType<typeof groupHandlers> = {}
   readonly #env: Env
+  /** What waits for the disk, while it is slow. */
+  #held: (() => void)[] | undefined
 
   constructor(given: Record<string, unknown> = {}, topics = 'foo:6 bar:3') {
     this.config = parseConfig(GROUP_SETTINGS, { ...LOOSE, ...given }, [])
     this.node = new FakeNode()
     this.node.engine.trace.watch('all', (event) => this.onEvent(event))
-    this.#env = Object.create(this.node.env, { disk: { value: { access: (run: () => void) => run() } } }) as Env
+    this.#env = Object.create(this.node.env, {
+      disk: { value: { access: (run: () => void) => (this.#held === undefined ? run() : this.#held.push(run)) } },
+    }) as Env
     this.image = this.#imageOf(topics)
   }
 
@@ -105,6 +109,11 @@ export class CoordinatorLab {
 
   run(ms: number): void {
     this.node.run(ms)
+  }
+
+  /** From now on, the disk answers to `release` only. */
+  holdDisk(): void {
+    this.#held = []
   }
 
   // ── the broker ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,7 +1,6 @@
 /** The cases of Kafka's AbstractStickyAssignorTest, StickyAssignorTest and CooperativeStickyAssignorTest. */
 
 import { describe, expect, it } from 'vitest'
-import type { Assignor, PartitionsPerTopic } from '../../../sim/client/group/assignor.js'
 import {
   CooperativeStickyAssignor,
   decodeStickyUserData,
@@ -16,56 +15,19 @@ import {
   assignByRack,
   expectValidAndBalanced,
   isFullyBalanced,
+  owning,
   partitions,
+  settle,
   sizes,
   topics,
   type Member,
+  type Members,
 } from './assignor-lab.js'
-
-type Members = Record<string, Member>
 
 const ASSIGNORS = [
   ['sticky', () => new StickyAssignor()],
   ['cooperative-sticky', () => new CooperativeStickyAssignor()],
 ] as const
-const GENERATION = 1
-
-/** Goes on rebalancing as long as partitions change hands: a cooperative group needs several rounds. */
-function settle(assignor: Assignor, perTopic: PartitionsPerTopic, members: Members): Record<string, string> {
-  let current = members
-  for (let round = 0; round < 5; round++) {
-    const given = assign(assignor, perTopic, current)
-    const isRevoking = Object.entries(current).some(([id, { owned = '' }]) =>
-      partitions(owned).some(({ topic, index }) => !given[id]?.split(' ').includes(`${topic}-${index}`)),
-    )
-    if (assignor.name === 'sticky' || !isRevoking) {
-      expectValidAndBalanced(members, given)
-      return given
-    }
-    expectNoTransfers(current, given)
-    current = owning(current, given)
-  }
-  throw new Error('does not settle')
-}
-
-/** What one member gives up nobody else is given in the same round. */
-function expectNoTransfers(members: Members, given: Record<string, string>): void {
-  const revoked = new Set<string>()
-  for (const [id, { owned = '' }] of Object.entries(members)) {
-    for (const name of owned.split(' ')) if (!given[id]?.split(' ').includes(name)) revoked.add(name)
-  }
-  for (const [id, names] of Object.entries(given)) {
-    const owned = (members[id]?.owned ?? '').split(' ')
-    for (const name of names.split(' ')) if (name !== '' && !owned.includes(name)) expect(revoked).not.toContain(name)
-  }
-}
-
-/** The members, owning what they were given. */
-function owning(members: Members, given: Record<string, string>, generation = GENERATION): Members {
-  return Object.fromEntries(
-    Object.entries(members).map(([id, member]) => [id, { ...member, owned: given[id] ?? '', generation }]),
-  )
-}
 
 function set(names: string | undefined): Set<string> {
   return new Set((names ?? '').split(' ').filter((name) => name !== ''))
