@@ -14,7 +14,8 @@
  *   fail ERROR [times]                 what the next appends come to
  *   hold · release                     the high watermark stands still
  *   move · resign · elect              another broker takes over, with the bytes of the log
- *   limit 2                            group.max.size from now on
+ *   limit 2 · hide bar · show bar      group.max.size from now on; topics that clients may not see
+ *   older-metadata 1                   a coordinator of Kafka 4.0 wrote epoch 1 of the KIP-848 group, with partition metadata in place of a hash
  *
  * A client's name stands for the member id that it was given last: its second one is told as A2. Without `as=` it sends what it has.
  */
@@ -37,6 +38,7 @@ import {
   type TopicErrors,
 } from './answer-text.js'
 import { subscriptionBytes } from './consumer/subscription-bytes.js'
+import { groupEpochRecord } from '../../../sim/broker/group/consumer/consumer-records.js'
 import { CoordinatorLab, type Written } from './coordinator-lab.js'
 import { nameOf } from './group-bench.js'
 import { assignmentText, partitionsText, recordText } from './record-text.js'
@@ -137,6 +139,15 @@ class Conversation {
       case 'limit':
         this.lab.config = { ...this.lab.config, 'group.max.size': Number(first) }
         return
+      case 'hide':
+        return void this.lab.hidden.add(first)
+      case 'show':
+        return void this.lab.hidden.delete(first)
+      case 'older-metadata':
+        return this.lab.inject([
+          groupEpochRecord('shop', Number(first), 0n),
+          { type: 'ConsumerGroupPartitionMetadata', key: { groupId: 'shop' }, value: { topics: [] } },
+        ])
       case 'resign':
       case 'move':
         this.lab.resign()
@@ -219,7 +230,9 @@ class Conversation {
   #keepAlive(name: string, options: Options): void {
     const { epoch } = this.#client(name)
     if (epoch > 0) {
-      this.lab.ask('ConsumerGroupHeartbeat', this.#beatBody(name, new Map()), () => undefined, { version: 1 })
+      this.lab.ask('ConsumerGroupHeartbeat', this.#beatBody(name, new Map()), (answer) => this.#learn(name, answer), {
+        version: 1,
+      })
     } else this.#heartbeat(name, options, () => undefined)
   }
 
@@ -380,19 +393,21 @@ class Conversation {
     const version = Number(options.get('v') ?? 1)
     const clientId = options.get('client') ?? 'client'
     const answered = (response: ConsumerGroupHeartbeatResponse): void => {
-      const { errorCode, memberEpoch, assignment, memberId } = response
-      if (memberId !== null) this.#name(name, memberId)
-      if (errorCode === Errors.NONE) {
-        const client = this.#client(name)
-        if (memberId !== null && memberId !== name) this.#call(name, memberId)
-        client.epoch = memberEpoch
-        client.generation = memberEpoch
-        if (assignment !== null) client.owned = partitionsText(assignment.topicPartitions)
-      }
+      this.#learn(name, response)
       this.#tell(`beat ${name}`, beatText(response))
     }
     this.#asker = name
     this.lab.ask('ConsumerGroupHeartbeat', this.#beatBody(name, options), answered, { version, clientId })
+  }
+
+  #learn(name: string, { errorCode, memberEpoch, assignment, memberId }: ConsumerGroupHeartbeatResponse): void {
+    if (memberId !== null) this.#name(name, memberId)
+    if (errorCode !== Errors.NONE) return
+    const client = this.#client(name)
+    if (memberId !== null && memberId !== name) this.#call(name, memberId)
+    client.epoch = memberEpoch
+    client.generation = memberEpoch
+    if (assignment !== null) client.owned = partitionsText(assignment.topicPartitions)
   }
 
   #reconciled(words: readonly string[], options: Options): void {

@@ -77,6 +77,20 @@ class FakeLog {
   }
 }
 
+/** Lets everybody do everything but see some topics. */
+class Blinkers extends RequestAuthorizer {
+  readonly #hidden: ReadonlySet<string>
+
+  constructor(env: Env, hidden: ReadonlySet<string>) {
+    super(env, undefined)
+    this.#hidden = hidden
+  }
+
+  override topics(_request: unknown, _operation: unknown, names: readonly string[]): Set<string> {
+    return new Set(names.filter((name) => !this.#hidden.has(name)))
+  }
+}
+
 export class CoordinatorLab {
   readonly node: FakeNode
   config: GroupConfig
@@ -84,6 +98,8 @@ export class CoordinatorLab {
   image: MetadataImage
   /** What comes of the next appends; NONE when it is empty. */
   readonly fates: ErrorCode[] = []
+  /** Topics that clients may not see. */
+  readonly hidden = new Set<string>()
   onWritten: (written: Written) => void = () => undefined
   onEvent: (event: TraceEvent) => void = () => undefined
   #epoch = 0
@@ -142,7 +158,7 @@ export class CoordinatorLab {
       env: this.#env,
       groups: coordinator,
       replicas,
-      auth: new RequestAuthorizer(this.#env, undefined),
+      auth: new Blinkers(this.#env, this.hidden),
       config: { current: this.config },
       metadata: {
         get image() {
@@ -159,6 +175,17 @@ export class CoordinatorLab {
   /** The broker leads the partition no more. */
   resign(): void {
     this.#coordinator?.onResignation(GROUP_METADATA_TOPIC, 0)
+  }
+
+  /** What a coordinator of an older version wrote. */
+  inject(records: readonly GroupRecord[]): void {
+    const nowMs = this.#env.clock.wallMs()
+    this.log.append(
+      RecordBatch.build(
+        {},
+        records.map((record) => GROUP_RECORD_CODEC.encode(record, nowMs)),
+      ),
+    )
   }
 
   /** The bytes of the log, as another broker has them. */
