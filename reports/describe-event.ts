@@ -78,6 +78,8 @@ function describeReplication(event: TraceEvent): string {
       return `${event.data.partition} ISR ${event.data.isr.join(' ')}`
     case 'isr.rejected':
       return `${event.data.partition} ISR change refused: ${event.data.error}`
+    case 'fetch.stopped':
+      return `gives up following ${nodeName(event.data.leader)} in ${event.data.partition}: ${event.data.reason}`
     case 'fetch.diverging':
       return `${event.data.partition} logs part at ${event.data.endOffset}, e${event.data.epoch}`
     case 'fetch.served':

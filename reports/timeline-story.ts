@@ -131,6 +131,8 @@ function weightOf(event: TraceEvent, partitions: readonly string[]): number {
     case 'disk.error':
     case 'log.corrupt':
       return 64
+    case 'fetch.stopped':
+      return event.data.reason === 'fenced' ? 10 : 64
     case 'controller.active':
       return 70
     case 'controller.broker':

@@ -22,7 +22,7 @@ import type { NodeName } from '../kernel/names.js'
 import type { Epoch, Millis, NodeId, Offset } from '../kernel/units.js'
 import { imageMetadataVersion, type MetadataImage } from '../kraft/metadata/image.js'
 import type { PartitionLog } from '../log/partition-log.js'
-import { type ErrorCode, Errors } from '../wire/errors.js'
+import { type ErrorCode, errorName, Errors } from '../wire/errors.js'
 import type { FetchRequest, PartitionData } from '../wire/messages/fetch.js'
 import type { ListOffsetsResponse } from '../wire/messages/list-offsets.js'
 import type { RequestClient, RpcResult } from '../wire/request-client.js'
@@ -37,6 +37,10 @@ const LATEST_TIMESTAMP = -1
 const EARLIEST_TIMESTAMP = -2
 /** From here on a follower tells its broker epoch with its id (KIP-903). */
 const REPLICA_STATE_VERSION = 15
+const STORAGE: Stop = { why: 'storage' }
+const FENCED: Stop = { why: 'fenced' }
+const NO_LOG: Stop = { why: 'no log' }
+const APPENDED = { error: Errors.NONE }
 const NO_REPLICA_STATE = { replicaId: -1, replicaEpoch: -1 }
 
 export interface FetcherOptions {
@@ -60,7 +64,12 @@ export interface InitialFetchState {
 }
 
 /** What became of one partition's share of an answer. */
-type Outcome = 'done' | 'delay' | 'fail' | 'out-of-range' | 'diverging'
+type Outcome = 'done' | 'delay' | 'out-of-range' | 'diverging' | Stop
+
+/** The partition is given up until metadata bring another leader epoch. */
+interface Stop {
+  readonly why: string
+}
 
 export class ReplicaFetcher {
   readonly leader: NodeId
@@ -218,12 +227,10 @@ export class ReplicaFetcher {
     for (const { asked, data } of answers) {
       const state = this.#states.get(asked.name)
       if (state === undefined || !isCurrent(state, asked, now)) continue
-      switch (this.#applyPartition(state, asked, data, advanced)) {
+      const outcome = this.#applyPartition(state, asked, data, advanced)
+      switch (outcome) {
         case 'delay':
           delayed.push(state)
-          break
-        case 'fail':
-          this.#fail(state)
           break
         case 'out-of-range':
           outOfRange.push(state)
@@ -233,6 +240,8 @@ export class ReplicaFetcher {
           break
         case 'done':
           break
+        default:
+          this.#stop(state, outcome.why)
       }
     }
     for (const { state, data } of diverging) this.#truncateDiverging(state, data)
@@ -276,20 +285,20 @@ export class ReplicaFetcher {
     const { partition } = state
     const log = partition.log
     // The log is not where this fetcher believes it to be: Kafka's IllegalStateException.
-    if (log === undefined || log.logEndOffset !== state.fetchOffset) return 'fail'
+    if (log === undefined || log.logEndOffset !== state.fetchOffset) return { why: 'log moved' }
     try {
-      const error = this.#appendRecords(state, log, data)
+      const { error, message } = this.#appendRecords(state, log, data)
       if (error === Errors.CORRUPT_MESSAGE || error === Errors.INVALID_RECORD) return 'delay'
-      if (error !== Errors.NONE) return 'fail'
+      if (error !== Errors.NONE) return { why: message ?? errorName(error) }
       if (partition.followHighWatermark(data.highWatermark)) advanced.push(partition)
       if (data.logStartOffset > log.logStartOffset) {
-        if (data.logStartOffset > log.highWatermark) return 'fail'
+        if (data.logStartOffset > log.highWatermark) return { why: 'log start beyond the high watermark' }
         log.advanceLogStartOffset(data.logStartOffset, 'leader')
       }
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
       this.#options.onStorageError(partition, error)
-      return 'fail'
+      return STORAGE
     }
     const next = log.logEndOffset
     if (next !== state.fetchOffset || state.lag === NO_LAG) {
@@ -302,9 +311,9 @@ export class ReplicaFetcher {
   }
 
   /** @throws DiskError */
-  #appendRecords(state: FetcherState, log: PartitionLog, data: PartitionData): ErrorCode {
+  #appendRecords(state: FetcherState, log: PartitionLog, data: PartitionData): { error: ErrorCode; message?: string } {
     const { records } = data
-    if (records === null || records.length === 0) return Errors.NONE
+    if (records === null || records.length === 0) return APPENDED
     let result = log.appendAsFollower(records, state.currentLeaderEpoch)
     if (!('flushing' in result) && result.kind === 'unexpected-offset') {
       const { firstOffset = -1, lastOffset = -1 } = result
@@ -316,7 +325,7 @@ export class ReplicaFetcher {
       }
     }
     if ('flushing' in result && result.flushing) this.#flushing.push(log)
-    return result.error
+    return result
   }
 
   // ── truncation ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -326,7 +335,7 @@ export class ReplicaFetcher {
     // Removed while the answers of other partitions were applied.
     if (this.#states.get(partition.name) !== state) return
     const log = partition.log
-    if (log === undefined) return this.#fail(state)
+    if (log === undefined) return this.#stop(state, NO_LOG.why)
     const { epoch, endOffset } = data.divergingEpoch
     this.#env.emit('fetch.diverging', { partition: partition.name, epoch, endOffset, leader: this.leader })
     this.#truncate(state, log, truncationOffset(data.divergingEpoch, log, state.fetchOffset), 'diverging')
@@ -337,7 +346,7 @@ export class ReplicaFetcher {
     for (const state of this.#states.values()) {
       if (state.phase !== 'truncating' || state.isDelayed(now)) continue
       const log = state.partition.log
-      if (log === undefined) this.#fail(state)
+      if (log === undefined) this.#stop(state, NO_LOG.why)
       else this.#truncate(state, log, state.fetchOffset, 'no-epoch')
     }
   }
@@ -349,7 +358,7 @@ export class ReplicaFetcher {
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
       this.#options.onStorageError(state.partition, error)
-      this.#fail(state)
+      this.#stop(state, STORAGE.why)
       return false
     }
     state.fetchFrom(offset, log.latestEpoch, true)
@@ -401,7 +410,7 @@ export class ReplicaFetcher {
       } catch (error) {
         if (!(error instanceof DiskError)) throw error
         this.#options.onStorageError(partition, error)
-        return this.#fail(state)
+        return this.#stop(state, STORAGE.why)
       }
     }
     state.fetchFrom(offset, log.latestEpoch)
@@ -428,7 +437,7 @@ export class ReplicaFetcher {
       if (this.#states.get(partition.name) !== state) return failed()
       const answer = result.ok ? partitionOf(result.response) : undefined
       if (answer !== undefined && answer.errorCode === Errors.NONE) return found(answer.offset)
-      if (answer?.errorCode === Errors.FENCED_LEADER_EPOCH) this.#fail(state)
+      if (answer?.errorCode === Errors.FENCED_LEADER_EPOCH) this.#stop(state, FENCED.why)
       else this.#delay(state)
       failed()
     }
@@ -437,9 +446,11 @@ export class ReplicaFetcher {
 
   // ── states ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #fail(state: FetcherState): void {
+  #stop(state: FetcherState, reason: string): void {
     const { name } = state.partition
     this.#options.failed.add(name)
+    const { leader } = this
+    this.#env.emit('fetch.stopped', { partition: name, leader, leaderEpoch: state.currentLeaderEpoch, reason })
     if (this.#states.get(name) === state) this.#states.delete(name)
   }
 
@@ -473,7 +484,7 @@ function isCurrent(state: FetcherState, asked: SessionPartition, now: Millis): b
 
 /** Fenced with the epoch that it still has: metadata must bring another one. */
 function fencedOutcome(state: FetcherState, requestEpoch: Epoch): Outcome {
-  return requestEpoch === state.currentLeaderEpoch ? 'fail' : 'delay'
+  return requestEpoch === state.currentLeaderEpoch ? FENCED : 'delay'
 }
 
 function partitionOf(response: ListOffsetsResponse): { errorCode: ErrorCode; offset: Offset } | undefined {

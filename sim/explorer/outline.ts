@@ -43,6 +43,7 @@ const STORY = new Set<EventType>([
   'isr.proposed',
   'isr.rejected',
   'fetch.diverging',
+  'fetch.stopped',
   'controller.active',
   'controller.resigned',
   'controller.topic',

@@ -178,6 +178,8 @@ export interface Events extends ZooKeeperEvents {
   'isr.rejected': { partition: string; leaderEpoch: Epoch; error: string }
   /** A leader told a follower where their logs part, or a follower found out. */
   'fetch.diverging': { partition: string; epoch: Epoch; endOffset: Offset; leader: NodeId }
+  /** A follower gives a partition up until it hears of another leader epoch (Kafka's failed partitions). */
+  'fetch.stopped': { partition: string; leader: NodeId; leaderEpoch: Epoch; reason: Reason }
   /** A broker answered a client's read: `upTo` is exclusive; `bound` is the high watermark (or LSO) that limited it. */
   'fetch.served': {
     partition: string
@@ -472,6 +474,7 @@ export const HASHED_FIELDS: Hashed = {
   'isr.committed': ['partition', 'leaderEpoch', 'partitionEpoch', 'isr'],
   'isr.rejected': ['partition', 'leaderEpoch', 'error'],
   'fetch.diverging': ['partition', 'epoch', 'endOffset', 'leader'],
+  'fetch.stopped': ['partition', 'leader', 'leaderEpoch', 'reason'],
   'fetch.served': ['partition', 'to', 'from', 'upTo', 'bound', 'isolation', 'leaderEpoch'],
   'lso.advance': ['partition', 'from', 'to'],
   'group.loaded': ['partition', 'groups', 'offsets'],

@@ -14,7 +14,7 @@ import { nodeName, parsePartition, type NodeName } from '../kernel/names.js'
 import type { Epoch, NodeId, Offset } from '../kernel/units.js'
 import type { Compacted, CompactionModel } from './compaction-model.js'
 import { Findings } from './findings.js'
-import { dropFrom, indexOf, type Entry, type LogModel, type ReplicaLog } from './log-model.js'
+import { dropFrom, indexOf, type Entry, type LogModel, type ReplicaLog, wroteEarly } from './log-model.js'
 import type { Oracle, OracleReport } from './oracle.js'
 import type { PromiseKeeper } from './promises.js'
 import { RecordOrder } from './record-order.js'
@@ -386,20 +386,10 @@ export class CommittedLog implements Oracle {
     const message = `${subject} on ${log.node} ${what} (epoch ${expected.epoch})`
     const excuse =
       this.#excuse(state, expected.seq, expected.epoch) ??
-      (found && (this.#excuse(state, found.seq, found.epoch) ?? this.#excuseEarly(log, found)))
+      (found && (this.#excuse(state, found.seq, found.epoch) ?? wroteEarly(log, found)))
     this.#matching.add(subject, message, event.time, [expected.seq, found?.seq ?? 0, event.seq], excuse)
     // A leader's history counts from here on, so that one difference is reported once.
     if (log.node === state.leader) this.#shorten(state, at)
-  }
-
-  /**
-   * A broker that lost its tail leads by old metadata until the controller has taken it in, for a session at most. Clients cannot reach
-   * it, but its coordinators write (members that expire), in the old epoch and over offsets that others hold. The epochs being the same,
-   * nobody sees later that the logs part.
-   */
-  #excuseEarly(log: ReplicaLog, found: Entry): string | undefined {
-    if (!found.isEarly || !log.partition.startsWith('__')) return undefined
-    return `a coordinator on ${log.node} wrote in its old epoch, having lost its tail, before it was registered again`
   }
 
   #excuse(state: Committed, seq: number, epoch: Epoch): string | undefined {

@@ -12,6 +12,7 @@ import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
 import { nodeName, parsePartition, type NodeName } from '../kernel/names.js'
 import type { Epoch, Micros } from '../kernel/units.js'
 import { Findings } from './findings.js'
+import { type LogModel, wroteEarly } from './log-model.js'
 import type { Oracle, OracleReport, RunEnd } from './oracle.js'
 import type { RunClock } from './run-clock.js'
 
@@ -80,10 +81,13 @@ export class Recovers implements Oracle {
     'acl.denied',
     'disk.corrupted',
     'log.corrupt',
+    'fetch.stopped',
+    'replica.follower',
   ]
   readonly #findings = new Findings(this.name)
   readonly #settle: Micros
   readonly #clock: RunClock
+  readonly #logs: LogModel
   readonly #partitions = new Map<string, PartitionState>()
   /** Partition → who took up the leadership last, and in which epoch. */
   readonly #acting = new Map<string, { readonly node: NodeName; readonly epoch: Epoch }>()
@@ -96,13 +100,16 @@ export class Recovers implements Oracle {
   /** Partition → whose bytes of it rotted, and who refused what it was sent. */
   readonly #rotten = new Map<string, Set<NodeName>>()
   readonly #refused = new Map<string, Set<NodeName>>()
+  /** `orders-0 b3`: it has given up following until another epoch. */
+  readonly #stopped = new Set<string>()
   #quorumLeader: NodeName | undefined
   #quorumEpoch: Epoch = -1
   #quorumSeq = 0
 
-  constructor(settle: Micros, clock: RunClock) {
+  constructor(settle: Micros, clock: RunClock, logs: LogModel) {
     this.#settle = settle
     this.#clock = clock
+    this.#logs = logs
   }
 
   observe(event: TraceEvent): void {
@@ -133,6 +140,12 @@ export class Recovers implements Oracle {
         break
       case 'log.corrupt':
         addTo(this.#refused, event.data.partition, event.node)
+        break
+      case 'fetch.stopped':
+        this.#stopped.add(`${event.data.partition} ${event.node}`)
+        break
+      case 'replica.follower':
+        this.#stopped.delete(`${event.data.partition} ${event.node}`)
         break
       case 'quorum.state':
         this.#quorumState(event)
@@ -236,7 +249,16 @@ export class Recovers implements Oracle {
     const refused = this.#refused.get(partition)
     const isRotten =
       this.#rotten.get(partition)?.has(name) === true && missing.every((node) => refused?.has(node) === true)
-    return isRotten ? { message, excuse: `what the leader holds is rotten on its disk (${name})` } : { message }
+    if (isRotten) return { message, excuse: `what the leader holds is rotten on its disk (${name})` }
+    const isAstray = missing.every((node) => this.#isAstray(partition, node))
+    return isAstray
+      ? { message, excuse: missing.map((node) => wroteEarly(this.#logs.log(node, partition))).join(', ') }
+      : { message }
+  }
+
+  /** It has given up: what it wrote before it was let in stands where its leader's batches do not begin. */
+  #isAstray(partition: string, node: NodeName): boolean {
+    return this.#stopped.has(`${partition} ${node}`) && wroteEarly(this.#logs.log(node, partition)) !== undefined
   }
 
   /**

@@ -269,6 +269,18 @@ function clear(log: ReplicaLog, seq: number): void {
   log.highWatermark = 0
 }
 
+/**
+ * A broker that lost its tail leads by old metadata until the controller has taken it in, for a session at most. Clients cannot reach
+ * it, but its coordinators write (members that expire), in the old epoch and over offsets that others hold. The epochs being the same,
+ * nobody sees later that the logs part, unless the leader's next batch begins below the log's end: then the follower gives up. Undefined
+ * when nothing, or not this entry, was written so.
+ */
+export function wroteEarly(log: ReplicaLog, entry?: Entry): string | undefined {
+  const isEarly = entry === undefined ? log.entries.some((one) => one.isEarly) : entry.isEarly
+  if (!isEarly || !log.partition.startsWith('__')) return undefined
+  return `a coordinator on ${log.node} wrote in its old epoch, having lost its tail, before it was registered again`
+}
+
 function truncate(log: ReplicaLog, to: Offset, seq: number): void {
   dropFrom(log.entries, to)
   log.logEnd = to
