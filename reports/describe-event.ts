@@ -146,9 +146,9 @@ function describeGroups(event: TraceEvent): string {
     case 'group.offset-removed':
       return `${event.data.group} forgets ${event.data.partition}@${event.data.offset} (${event.data.reason})`
     case 'consumer.member':
-      return `${event.data.group}: ${event.data.to}, generation ${event.data.generation} (${event.data.reason})`
+      return `${event.data.group}: ${event.data.to}${inGeneration(event.data.generation)} (${event.data.reason})`
     case 'consumer.assigned':
-      return `owns ${event.data.owned.join(' ') || 'nothing'}, generation ${event.data.generation}`
+      return `owns ${event.data.owned.join(' ') || 'nothing'}${inGeneration(event.data.generation)}`
     case 'consumer.revoked':
       return `${event.data.how === 'lost' ? 'has lost' : 'gives up'} ${event.data.partitions.join(' ')}`
     case 'consumer.commit':
@@ -160,6 +160,11 @@ function describeGroups(event: TraceEvent): string {
     default:
       return describeZooKeeper(event) ?? event.type
   }
+}
+
+/** Groups of old consumers have none. */
+function inGeneration(generation: number): string {
+  return generation < 0 ? '' : `, generation ${generation}`
 }
 
 /** `41` or `41–47`. */

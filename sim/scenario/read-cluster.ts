@@ -3,14 +3,16 @@
  */
 
 import { parseAcl } from '../cluster/acl-text.js'
-import type { ClusterSpec, EnsembleSpec, TopicSpec } from '../cluster/cluster-spec.js'
+import type { ClusterSpec, EnsembleSpec, RawConfig, TopicSpec } from '../cluster/cluster-spec.js'
 import { checkEnsembleConfig, checkServerConfig, checkTopicConfig } from '../cluster/cluster-config.js'
 import { CONSUMER_CONFIG, parseConsumerConfig } from '../client/consumer-config.js'
 import { PRODUCER_CONFIG, parseProducerConfig } from '../client/producer-config.js'
+import { ZOOKEEPER_CONSUMER_CONFIG } from '../client/zookeeper-consumer/zookeeper-consumer-config.js'
 import { ACL_OPERATIONS } from '../faults/acl-operations.js'
 import { nearest } from '../kernel/config-def.js'
 import { UsageError, type Problem } from '../kernel/errors.js'
 import { STANDARD_AUTHORIZER } from '../kraft/metadata/authorizer-config.js'
+import { checkOldGroup, isOldConsumer, takeOldSettings } from './old-consumer.js'
 import type { ClientSpec, PipelineSpec } from './scenario.js'
 import { CONSUMER_KEYS, GROUP_KEYS, PIPELINE_KEYS, PRODUCER_KEYS, type ScenarioSurface } from './schema.js'
 import type { ScenarioProblem } from './strict.js'
@@ -228,7 +230,8 @@ function readPipeline(
   if (topics.includes(client.produce)) {
     problems.push({ path: [...path, 'produce'], message: `${client.produce} would feed itself` })
   }
-  const given = settings(client, PIPELINE_KEYS, { ...CONSUMER_CONFIG, ...PRODUCER_CONFIG }, path, problems)
+  const all = settings(client, PIPELINE_KEYS, { ...CONSUMER_CONFIG, ...PRODUCER_CONFIG }, path, problems)
+  const given = takeOldSettings(all, path, problems)
   for (const name of ['group.id', 'group.instance.id', 'enable.auto.commit', 'transactional.id']) {
     if (name in given) problems.push({ path: [...path, name], message: `${name} comes from ${PIPELINE_WORDS[name]}` })
   }
@@ -294,18 +297,14 @@ function readGroup(
 ): ClientSpec {
   const topics = [client.consume].flat()
   for (const topic of topics) checkTopic(topic, [...path, 'consume'], surface, problems)
-  const given = settings(client, GROUP_KEYS, CONSUMER_CONFIG, path, problems)
-  for (const name of ['group.id', 'group.instance.id', 'enable.auto.commit']) {
-    if (name in given) problems.push({ path: [...path, name], message: `${name} comes from ${GROUP_WORDS[name]}` })
-  }
-  checkProtocol(given, path, surface, problems)
-  const config = { ...given, 'group.id': client.group, 'enable.auto.commit': client.commit === 'auto' }
-  addAt(
-    path,
-    problemsIn(() => parseConsumerConfig(config)),
-    problems,
-    given,
-  )
+  const isOld = isOldConsumer(client)
+  const known = isOld ? ZOOKEEPER_CONSUMER_CONFIG : CONSUMER_CONFIG
+  const given = settings(client, GROUP_KEYS, known, path, problems)
+  if (isOld) {
+    const { mode } = surface.cluster
+    const { servers } = serversOf(surface.cluster).zookeeper
+    problems.push(...checkOldGroup(given, path, { ...client, mode, servers }))
+  } else checkNewGroup(client, given, path, surface, problems)
   if (client['hands-off'] && client.commit === 'none') {
     problems.push({ path: [...path, 'hands-off'], message: 'hands-off is about what is committed, and commit is none' })
   }
@@ -322,6 +321,27 @@ function readGroup(
     config: given,
     ...principalKey(client),
   }
+}
+
+function checkNewGroup(
+  client: GroupSurface,
+  given: RawConfig,
+  path: readonly string[],
+  surface: ScenarioSurface,
+  problems: ScenarioProblem[],
+): void {
+  for (const name of ['group.id', 'group.instance.id', 'enable.auto.commit']) {
+    if (name in given) problems.push({ path: [...path, name], message: `${name} comes from ${GROUP_WORDS[name]}` })
+  }
+  checkProtocol(given, path, surface, problems)
+  const meant = takeOldSettings(given, path, problems)
+  const config = { ...meant, 'group.id': client.group, 'enable.auto.commit': client.commit === 'auto' }
+  addAt(
+    path,
+    problemsIn(() => parseConsumerConfig(config)),
+    problems,
+    given,
+  )
 }
 
 /** The coordinators of ZooKeeper mode know classic groups only. */
@@ -421,9 +441,10 @@ function readConsumer(
   checkTopic(client.consume, [...path, 'consume'], surface, problems)
   checkPartitions(client.consume, client.partitions ?? [], [...path, 'partitions'], surface, problems)
   const config = settings(client, CONSUMER_KEYS, CONSUMER_CONFIG, path, problems)
+  const meant = takeOldSettings(config, path, problems)
   addAt(
     path,
-    problemsIn(() => parseConsumerConfig(config)),
+    problemsIn(() => parseConsumerConfig(meant)),
     problems,
     config,
   )

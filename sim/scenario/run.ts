@@ -151,12 +151,13 @@ export class Run {
   }
 
   #startClients(): void {
+    const bootstrap = { brokers: this.cluster.brokers.slice(), ensemble: this.cluster.zookeeper }
     for (const [name, spec] of Object.entries(this.scenario.clients)) {
       const partitions = this.#judge.partitions.filter(
         (partition) => 'topic' in spec && parsePartition(partition)?.topic === spec.topic,
       ).length
       for (const node of nodesOfSpec(name, spec)) {
-        const boot = bootWorkload(node, spec, this.cluster.brokers.slice(), partitions, this.scenario.run.wire)
+        const boot = bootWorkload(node, spec, bootstrap, partitions, this.scenario.run.wire)
         this.cluster.addClient(node, boot, spec.principal === undefined ? undefined : principalOf(spec.principal))
         this.engine.schedule(this.readyAt + spec.start, (client: string) => this.cluster.start(client), node)
       }

@@ -16,6 +16,8 @@ import { MICROS_PER_MS } from '../kernel/units.js'
 import type { WireMode } from '../wire/frame.js'
 import { keysOf, producerRecord } from './producer-record.js'
 import { ERROR_PAUSE_MS, GroupProgram } from './group-workload.js'
+import { isOldConsumer, serversOfConnect, ZOOKEEPER_CONNECT } from './old-consumer.js'
+import { OldGroupProgram } from './old-group-workload.js'
 import { PipelineProgram } from './pipeline-workload.js'
 import { TransactionProgram } from './transaction-workload.js'
 import type { ClientSpec, ConsumerSpec, ProducerSpec } from './scenario.js'
@@ -25,11 +27,18 @@ export interface Memory {
   next: number
 }
 
-/** The program of client `name`. `bootstrap` are the brokers that it knows at first. */
+/** What a client knows of the cluster at first. */
+export interface Bootstrap {
+  readonly brokers: readonly NodeName[]
+  /** Of ZooKeeper mode. */
+  readonly ensemble: readonly NodeName[]
+}
+
+/** The program of client `name`. */
 export function bootWorkload(
   name: string,
   spec: ClientSpec,
-  bootstrap: readonly NodeName[],
+  { brokers: bootstrap, ensemble }: Bootstrap,
   partitions: number,
   wire: WireMode,
 ): Boot {
@@ -40,6 +49,10 @@ export function bootWorkload(
   }
   if (spec.kind === 'produce') return (env) => new ProducerProgram(env, name, spec, bootstrap, wire, memory)
   if (spec.kind === 'pipeline') return (env) => new PipelineProgram(env, name, spec, bootstrap, wire, memory)
+  if (spec.kind === 'group' && isOldConsumer(spec.config)) {
+    const servers = serversOfConnect(spec.config[ZOOKEEPER_CONNECT], ensemble)
+    return (env) => new OldGroupProgram(env, spec, servers, wire)
+  }
   if (spec.kind === 'group') return (env) => new GroupProgram(env, name, spec, bootstrap, wire)
   return (env) => new ConsumerProgram(env, spec, bootstrap, partitions, wire)
 }
