@@ -2,7 +2,8 @@
  * Groups of consumers: `one-owner-per-generation`, `committed-offsets-hold`, `at-least-once`, `groups-settle`.
  *
  * Within a generation no partition belongs to two members; in a KIP-848 group, whose members each have an epoch of their own, at no time: a
- * partition is its member's until that gives it up, or is removed by the coordinator and may not know yet that it lost it. What a group has committed does
+ * partition is its member's until that gives it up, or is removed by the coordinator and may not know yet that it lost it; among old consumers, whose group
+ * is kept in ZooKeeper, at no time either, but a member whose session is over may not know: told as a loss. What a group has committed does
  * not go back unless a member was told to go back; where a commit that failed at its member came late all the same, that is told as a loss.
  * Every acknowledged record below what the group has committed was worked on by some member: a commit says so. Where
  * the application hands records to others and commits meanwhile, or begins anew where its reset policy says, that is told as a loss, with
@@ -17,6 +18,7 @@ import { Findings } from './findings.js'
 import type { LogModel } from './log-model.js'
 import type { GroupPromises, Oracle, OracleReport, Promises, RunEnd } from './oracle.js'
 import { visibleRecords } from './visible-records.js'
+import { OWNER_EVENTS, ZooKeeperOwners } from './zookeeper-owners.js'
 
 interface Claim {
   readonly node: NodeName
@@ -27,6 +29,8 @@ interface Claim {
 interface Committed {
   offset: Offset
   seq: number
+  /** Of old consumers: whoever wrote it did not own the partition any more. */
+  isForeign?: boolean
 }
 
 interface GroupState {
@@ -47,6 +51,12 @@ interface GroupState {
   readonly processed: Map<string, Set<Offset>>
   /** Partition → sequence of the last time that a member was told to go back, and where to. */
   readonly goneBack: Map<string, { to: Offset; seq: number }>
+  /** Of old consumers. Partition → offsets that were handed to an application. */
+  readonly handed: Map<string, Set<Offset>>
+  /** Of old consumers: the states of members, by node. */
+  readonly members: Map<NodeName, string>
+  /** `orders-0 g1-1`: an old consumer that began below what was committed. */
+  readonly beganBelow: Set<string>
   /** `orders-0@17`: a commit of it failed at the client, and may be on its way still. */
   readonly late: Map<string, string>
   /** Who loaded the group, or made it, last: a coordinator that was deposed may not know yet. */
@@ -57,7 +67,29 @@ interface GroupState {
 
 type Commit = EventOf<'consumer.commit'>['data']
 
+const WATCHES: readonly EventType[] = [
+  'consumer.member',
+  'consumer.assigned',
+  'consumer.revoked',
+  'consume.position',
+  'consume.processed',
+  'group.offset',
+  'group.offset-removed',
+  'group.state',
+  'group.member',
+  'consumer.commit',
+  'consumer.committed',
+  'request.failed',
+  'admin.invoked',
+  'produce.acked',
+  'node.down',
+]
+
 const LATE_COMMIT = 'a commit that its member had given up came late'
+const UNFENCED_COMMIT = 'a member commits what it owns no more, and nothing hinders it (offsets in ZooKeeper)'
+const BEGAN_BELOW =
+  'offsets in ZooKeeper are read before the partition is claimed: its owner before had committed meanwhile'
+const GAVE_UP = 'a member gave up after rebalance.max.retries, and waits for another event'
 const FENCED_COMMIT = 'a commit begun before its member was fenced is sent again in its new epoch (KIP-848)'
 
 interface Acked {
@@ -69,23 +101,7 @@ interface Acked {
 
 export class Groups implements Oracle {
   readonly name = 'at-least-once'
-  readonly watches: readonly EventType[] = [
-    'consumer.member',
-    'consumer.assigned',
-    'consumer.revoked',
-    'consume.position',
-    'consume.processed',
-    'group.offset',
-    'group.offset-removed',
-    'group.state',
-    'group.member',
-    'consumer.commit',
-    'consumer.committed',
-    'request.failed',
-    'admin.invoked',
-    'produce.acked',
-    'node.down',
-  ]
+  readonly watches: readonly EventType[]
   readonly owners = new Findings('one-owner-per-generation')
   readonly offsets = new Findings('committed-offsets-hold')
   readonly settled = new Findings('groups-settle')
@@ -93,6 +109,7 @@ export class Groups implements Oracle {
   readonly #promises: Promises
   readonly #logs: LogModel
   readonly #compaction: CompactionModel
+  readonly #zookeeper = new ZooKeeperOwners()
   readonly #groups = new Map<string, GroupState>()
   /** Node → the group that it is a member of. */
   readonly #groupOf = new Map<NodeName, string>()
@@ -106,12 +123,23 @@ export class Groups implements Oracle {
     this.#compaction = compaction
     this.#promises = promises
     this.#logs = logs
+    const isInZooKeeper = [...(promises.groups?.values() ?? [])].some(({ zookeeper }) => zookeeper !== undefined)
+    this.watches = isInZooKeeper ? [...WATCHES, ...OWNER_EVENTS, 'consume.polled'] : WATCHES
   }
 
   observe(event: TraceEvent): void {
     switch (event.type) {
+      case 'zk.apply':
+      case 'zk.znode':
+      case 'zk.client':
+        this.#zookeeper.observe(event)
+        break
+      case 'consume.polled':
+        this.#handedOver(event)
+        break
       case 'consumer.member':
         this.#groupOf.set(event.node, event.data.group)
+        if (this.#inZooKeeper(event.data.group)) this.#group(event.data.group).members.set(event.node, event.data.to)
         break
       case 'consumer.assigned':
         this.#assigned(event)
@@ -166,8 +194,8 @@ export class Groups implements Oracle {
   forgetTopic(topic: string): void {
     const isGone = (partition: string): boolean => parsePartition(partition)?.topic === topic
     for (const name of [...this.#acked.keys()]) if (isGone(name)) this.#acked.delete(name)
-    for (const { committed, begins, passedOver, processed, claims, goneBack } of this.#groups.values()) {
-      for (const map of [committed, begins, passedOver, processed, claims, goneBack]) {
+    for (const { committed, begins, passedOver, processed, claims, goneBack, handed } of this.#groups.values()) {
+      for (const map of [committed, begins, passedOver, processed, claims, goneBack, handed]) {
         for (const name of [...map.keys()]) if (isGone(name)) map.delete(name)
       }
     }
@@ -222,6 +250,7 @@ export class Groups implements Oracle {
     this.#groupOf.set(event.node, group)
     const state = this.#group(group)
     this.owners.checks++
+    if (this.#inZooKeeper(group)) return this.#claimed(event, state)
     if (state.protocol === 'consumer') {
       if (generation <= (state.removed.get(member) ?? -1)) return // it has not heard of it
       for (const [partition, claim] of state.claims) if (claim.node === event.node) state.claims.delete(partition)
@@ -234,6 +263,25 @@ export class Groups implements Oracle {
       if (other !== undefined && other.node !== event.node) {
         const message = `${group}: ${partition} belongs to ${other.node} and ${event.node} in generation ${generation}`
         this.owners.add(partition, message, event.time, [other.seq, event.seq])
+      }
+      state.claims.set(partition, { node: event.node, member, seq: event.seq })
+    }
+  }
+
+  /** Old consumers: whoever is given a partition has its znode, and nobody else has a reason to believe that it is his. */
+  #claimed(event: EventOf<'consumer.assigned'>, state: GroupState): void {
+    const { group, member, owned } = event.data
+    for (const partition of owned) {
+      const other = state.claims.get(partition)
+      const isOwner = this.#zookeeper.isOwner(event.node, group, partition)
+      if (!isOwner && this.#zookeeper.excuse(event.node, group, partition) === undefined) {
+        const message = `${group}: ${event.node} owns ${partition}, and its znode says nothing of it`
+        this.owners.add(partition, message, event.time, [event.seq])
+      }
+      if (other !== undefined && other.node !== event.node) {
+        const message = `${group}: ${partition} belongs to ${other.node} and ${event.node}`
+        const excuse = this.#zookeeper.excuse(other.node, group, partition)
+        this.owners.add(partition, message, event.time, [other.seq, event.seq], excuse)
       }
       state.claims.set(partition, { node: event.node, member, seq: event.seq })
     }
@@ -253,7 +301,12 @@ export class Groups implements Oracle {
     const group = this.#groupOf.get(node)
     const state = group === undefined ? undefined : this.#groups.get(group)
     if (state === undefined) return
+    state.members.delete(node)
     for (const [partition, claim] of state.claims) if (claim.node === node) state.claims.delete(partition)
+  }
+
+  #inZooKeeper(group: string): boolean {
+    return this.#promises.groups?.get(group)?.zookeeper !== undefined
   }
 
   // ── offsets ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -266,12 +319,21 @@ export class Groups implements Oracle {
     const begin = state.begins.get(partition)
     if (begin === undefined || to < begin) state.begins.set(partition, to)
     if (to < from || reason === 'seek' || reason === 'reset') state.goneBack.set(partition, { to, seq: event.seq })
+    if (reason === 'assigned' && this.#inZooKeeper(group)) this.#begins(state, partition, event)
     if (begin === undefined || reason !== 'reset') return
     const reached = state.committed.get(partition)?.offset ?? begin
     if (to <= reached) return
     const ranges = state.passedOver.get(partition)
     if (ranges === undefined) state.passedOver.set(partition, [[reached, to, event.seq]])
     else ranges.push([reached, to, event.seq])
+  }
+
+  /** An old consumer begins where ZooKeeper says, as far as its server knows. What it finds was written, though its writer may not have heard of it. */
+  #begins(state: GroupState, partition: string, { node, seq, data: { to } }: EventOf<'consume.position'>): void {
+    const committed = state.committed.get(partition)
+    if (committed === undefined || to > committed.offset) state.committed.set(partition, { offset: to, seq })
+    else if (to < committed.offset) state.beganBelow.add(`${partition} ${node}`)
+    else state.beganBelow.delete(`${partition} ${node}`)
   }
 
   /** What was sent is received, though its sender does not wait any more. */
@@ -298,11 +360,31 @@ export class Groups implements Oracle {
       const back = state.goneBack.get(partition)
       if (back === undefined || back.seq < last.seq || back.to > offset) {
         const message = `${group}: committed offset of ${partition} went back from ${last.offset} to ${offset}`
-        const excuse = state.late.get(`${partition}@${offset}`)
+        const excuse = state.late.get(`${partition}@${offset}`) ?? this.#excuseOfOldConsumer(state, last, event)
         this.offsets.add(partition, message, event.time, [last.seq, event.seq], excuse)
       }
     }
-    state.committed.set(partition, { offset, seq: event.seq })
+    const isForeign = this.#inZooKeeper(group) && !this.#zookeeper.isOwner(event.node, group, partition)
+    state.committed.set(partition, { offset, seq: event.seq, ...(isForeign && { isForeign }) })
+  }
+
+  /** Nothing tells ZooKeeper who may write an offset, nor an old consumer whether what it read is the last one. */
+  #excuseOfOldConsumer(state: GroupState, last: Committed, event: EventOf<'group.offset'>): string | undefined {
+    const { group, partition } = event.data
+    if (!this.#inZooKeeper(group)) return undefined
+    const isOwner = this.#zookeeper.isOwner(event.node, group, partition)
+    if (last.isForeign === true || !isOwner) return UNFENCED_COMMIT
+    return state.beganBelow.has(`${partition} ${event.node}`) ? BEGAN_BELOW : undefined
+  }
+
+  #handedOver(event: EventOf<'consume.polled'>): void {
+    const group = this.#groupOf.get(event.node)
+    if (group === undefined || !this.#inZooKeeper(group)) return
+    const { handed } = this.#group(group)
+    const { partition, offsets } = event.data
+    let all = handed.get(partition)
+    if (all === undefined) handed.set(partition, (all = new Set()))
+    for (const offset of offsets) all.add(offset)
   }
 
   #processed(event: EventOf<'consume.processed'>): void {
@@ -356,7 +438,8 @@ export class Groups implements Oracle {
       if (passed === undefined && !this.#logs.holds(partition, offset, crc)) continue
       if (this.#compaction.of(partition)?.mayBeGone(offset, crc) === true) continue
       if (promised.readCommitted === true && !this.#isVisible(partition, offset)) continue
-      const excuse = passed !== undefined ? 'auto.offset.reset passed over it' : promised.excuse
+      const inWork = state.handed.get(partition)?.has(offset) === true ? promised.zookeeper?.commitsInWork : undefined
+      const excuse = passed !== undefined ? 'auto.offset.reset passed over it' : (promised.excuse ?? inWork)
       const message = `${partition}@${offset} (${id}) is below what ${group} committed (${committed}), and no member worked on it`
       this.#atLeastOnce.add(`${partition}@${offset}`, message, end.time, [ackSeq, passed?.[2] ?? 0, seq], excuse)
     }
@@ -376,6 +459,7 @@ export class Groups implements Oracle {
 
   #judgeSettled(group: string, state: GroupState, promised: GroupPromises, end: RunEnd): void {
     this.settled.checks++
+    if (promised.zookeeper !== undefined) return this.#judgeClaims(group, state, promised, end)
     if (end.time - end.lastFaultEnd < this.#promises.settle) {
       if (state.state !== 'Stable' && state.state !== 'Empty' && state.state !== 'Dead') this.settled.undecided()
       return
@@ -385,14 +469,29 @@ export class Groups implements Oracle {
       this.settled.add(group, `${group} is still ${state.state} at the end`, end.time, [state.stateSeq])
       return
     }
-    for (const topic of promised.topics) {
-      const count = this.#promises.topics.get(topic)?.partitions ?? 0
-      for (let index = 0; index < count; index++) {
-        const partition = `${topic}-${index}`
-        if (state.claims.has(partition)) continue
-        this.settled.add(partition, `${group} is Stable, and nobody owns ${partition}`, end.time, [state.stateSeq])
-      }
+    for (const partition of this.#unowned(state, promised)) {
+      this.settled.add(partition, `${group} is Stable, and nobody owns ${partition}`, end.time, [state.stateSeq])
     }
+  }
+
+  /** Old consumers: as long as there is one, everything has an owner; unless one gave up. */
+  #judgeClaims(group: string, state: GroupState, promised: GroupPromises, end: RunEnd): void {
+    const members = [...state.members.values()].filter((to) => to !== 'closed')
+    const unowned = members.length === 0 ? [] : this.#unowned(state, promised)
+    if (unowned.length > 0 && end.time - end.lastFaultEnd < this.#promises.settle) return this.settled.undecided()
+    const excuse = members.includes('failed') ? GAVE_UP : undefined
+    for (const partition of unowned) {
+      this.settled.add(partition, `${group} has members, and nobody owns ${partition}`, end.time, [], excuse)
+    }
+  }
+
+  #unowned(state: GroupState, promised: GroupPromises): string[] {
+    return promised.topics.flatMap((topic) =>
+      Array.from(
+        { length: this.#promises.topics.get(topic)?.partitions ?? 0 },
+        (_, index) => `${topic}-${index}`,
+      ).filter((partition) => !state.claims.has(partition)),
+    )
   }
 
   #group(name: string): GroupState {
@@ -409,6 +508,9 @@ export class Groups implements Oracle {
         passedOver: new Map(),
         processed: new Map(),
         goneBack: new Map(),
+        handed: new Map(),
+        members: new Map(),
+        beganBelow: new Set(),
         late: new Map(),
         coordinator: '',
         state: 'none',

@@ -64,6 +64,11 @@ export interface GroupPromises {
   readonly readCommitted?: boolean
   /** Why records below a committed offset may not have been worked on, where the application allows for it. */
   readonly excuse?: string
+  /** Its members are old consumers: membership, owners and offsets are znodes. */
+  readonly zookeeper?: {
+    /** Why a record may be committed that was handed to the application, and not worked on; undefined: it may not. */
+    readonly commitsInWork?: string
+  }
 }
 
 export interface PipelinePromises {

@@ -31,9 +31,12 @@ export const MEASURES: Readonly<Record<string, { readonly subject: Subject; read
   again: { subject: 'group', doc: 'records that the group worked on more than once' },
   rebalances: {
     subject: 'group',
-    doc: 'generations that the group completed (of a KIP-848 group: epochs in which it was stable)',
+    doc: 'generations that the group completed (of a KIP-848 group: epochs in which it was stable; of old consumers: what each member completed)',
   },
-  members: { subject: 'group', doc: 'members of the group' },
+  members: {
+    subject: 'group',
+    doc: 'members of the group, as its coordinator (of old consumers: ZooKeeper) knows them',
+  },
   owners: { subject: 'group', doc: 'members that own a partition' },
   state: { subject: 'group', doc: 'state of the group, as Kafka names it' },
   'commit-failures': { subject: 'group', doc: 'commits that were refused' },
@@ -99,9 +102,11 @@ const WATCHED: readonly EventType[] = [
   'node.down',
   'fault.skipped',
   'consume.processed',
+  'consumer.member',
   'consumer.assigned',
   'consumer.revoked',
   'consumer.committed',
+  'zk.znode',
   'group.state',
   'group.offset',
   'txn.ended',
@@ -121,6 +126,10 @@ export class Measures {
   /** Node → what it owns. */
   readonly #owned = new Map<string, readonly string[]>()
   readonly #groupStates = new Map<string, { state: string; members: number }>()
+  /** Group of old consumers → the znodes of its members. */
+  readonly #memberZnodes = new Map<string, Set<string>>()
+  /** The last transaction of ZooKeeper that was told. */
+  #zxid = 0
   /** KIP-848 group → the last epoch in which it was stable. */
   readonly #stableEpochs = new Map<string, number>()
   /** Client → group.id. */
@@ -180,7 +189,7 @@ export class Measures {
       case 'state':
         return this.#groupStates.get(this.#groupOf.get(subject) ?? '')?.state ?? 'none'
       case 'members':
-        return this.#groupStates.get(this.#groupOf.get(subject) ?? '')?.members ?? 0
+        return this.#membersOf(this.#groupOf.get(subject) ?? '')
       case 'committed':
         return [...(this.#committed.get(this.#groupOf.get(subject) ?? '')?.values() ?? [])].reduce((a, b) => a + b, 0)
       case 'rebalances':
@@ -190,6 +199,10 @@ export class Measures {
       default:
         return this.#count(measure, subject)
     }
+  }
+
+  #membersOf(group: string): number {
+    return this.#groupStates.get(group)?.members ?? this.#memberZnodes.get(group)?.size ?? 0
   }
 
   #count(measure: string, subject: string): number {
@@ -277,6 +290,13 @@ export class Measures {
         }
         break
       }
+      case 'consumer.member':
+        if (event.data.from === 'rebalancing' && event.data.to === 'consuming')
+          this.#add('rebalances', event.data.group, 1)
+        break
+      case 'zk.znode':
+        this.#observeZnode(event)
+        break
       case 'consumer.assigned':
         this.#owned.set(event.node, event.data.owned)
         this.#groupOf.set(this.#clientOf(event.node), event.data.group)
@@ -316,6 +336,18 @@ export class Measures {
       default:
         break
     }
+  }
+
+  /** `/consumers/G/ids/C` comes and goes with member C of an old consumer's group. Every server tells of it; the first one counts. */
+  #observeZnode({ data: { change, path, zxid } }: EventOf<'zk.znode'>): void {
+    if (!path.startsWith('/consumers/') || zxid < this.#zxid) return
+    this.#zxid = zxid
+    const [, , group = '', kind, member] = path.split('/')
+    if (kind !== 'ids' || member === undefined) return
+    let members = this.#memberZnodes.get(group)
+    if (members === undefined) this.#memberZnodes.set(group, (members = new Set()))
+    if (change === 'created') members.add(path)
+    else if (change === 'deleted') members.delete(path)
   }
 
   /** A classic group completes a generation once; a KIP-848 group is stable in an epoch, and in some epochs never. */

@@ -19,6 +19,7 @@ import { principalOf } from '../cluster/acl-text.js'
 import { CLUSTER_PRINCIPAL } from '../cluster/cluster.js'
 import type { ClusterSpec, RawConfig, TopicSpec } from '../cluster/cluster-spec.js'
 import { nodesOfSpec } from './client-nodes.js'
+import { isOldConsumer } from './old-consumer.js'
 import type { ClientSpec, Scenario } from './scenario.js'
 
 /** How many partitions a topic of the specification has. */
@@ -60,7 +61,13 @@ export function promisesOf(scenario: Scenario): Promises {
         : groups.get(client.group)?.excuse
     const readCommitted =
       client.config['isolation.level'] === 'read_committed' && groups.get(client.group)?.readCommitted !== false
-    groups.set(client.group, { topics, readCommitted, ...(excuse !== undefined && { excuse }) })
+    const zookeeper = zookeeperOf(client, topics) ?? groups.get(client.group)?.zookeeper
+    groups.set(client.group, {
+      topics,
+      readCommitted,
+      ...(excuse !== undefined && { excuse }),
+      ...(zookeeper !== undefined && { zookeeper }),
+    })
   }
   const readCommitted = new Set<string>()
   let transactionTimeout = 0
@@ -115,6 +122,14 @@ function accessOf({ cluster, clients, steps }: Scenario): AccessPromises | undef
 function setsAuthorizer(settings: unknown): boolean {
   const text = JSON.stringify(settings) ?? ''
   return Object.keys(AUTHORIZER_SETTINGS).some((name) => text.includes(`"${name}"`))
+}
+
+/** Old consumers commit what was handed over, wherever the application is with it. */
+function zookeeperOf(client: ClientSpec, topics: readonly string[]): GroupPromises['zookeeper'] {
+  if (client.kind !== 'group' || !isOldConsumer(client.config)) return undefined
+  if (client.commit === 'auto')
+    return { commitsInWork: 'auto.commit.enable of old consumers commits the record in work' }
+  return topics.length > 1 ? { commitsInWork: 'commitOffsets of old consumers commits the records of all threads' } : {}
 }
 
 function isTransactional(client: ClientSpec): boolean {

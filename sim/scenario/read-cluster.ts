@@ -325,7 +325,7 @@ function readGroup(
 
 function checkNewGroup(
   client: GroupSurface,
-  given: RawConfig,
+  given: Readonly<Record<string, string | number | boolean>>,
   path: readonly string[],
   surface: ScenarioSurface,
   problems: ScenarioProblem[],

@@ -54,6 +54,8 @@ interface Profile {
   readonly mode?: 'zookeeper'
   /** Topics besides orders. */
   readonly topics: readonly string[]
+  /** More clients, with steps that act on them; drawn from a stream of its own. */
+  readonly guests?: (random: Random) => { readonly clients: Plain; readonly steps: readonly Plain[] }
 }
 
 function swarm(name: string, random: Random, profile: Profile): Scenario {
@@ -82,6 +84,7 @@ function swarm(name: string, random: Random, profile: Profile): Scenario {
   const chosen = kinds.length > 0 ? kinds : [random.pick(faults)]
   const steps = Array.from({ length: random.between(1, 10) }, () => stepOf(random.pick(chosen), draw))
   const cleaning = cleaningOf(random.fork('cleaning'))
+  const guests = profile.guests?.(random.fork('guests')) ?? { clients: {}, steps: [] }
   const surface = {
     version: 1,
     name,
@@ -100,8 +103,8 @@ function swarm(name: string, random: Random, profile: Profile): Scenario {
         ]),
       ),
     },
-    clients: cleaning.clients({ ...clients(random), ...profile.clients(random) }),
-    steps,
+    clients: cleaning.clients({ ...clients(random), ...profile.clients(random), ...guests.clients }),
+    steps: [...steps, ...guests.steps],
     run: {
       until: formatDuration(STORM + LONGEST_FAULT + CALM),
       settle: '60s',
@@ -305,6 +308,7 @@ const PLAIN: Profile = { config: () => ({}), clients: () => ({}), faults: [], to
 const ZOOKEEPER: Profile = {
   mode: 'zookeeper',
   topics: [],
+  guests: oldConsumers,
   config: (random) => (random.chance(0.2) ? { 'inter.broker.protocol.version': '2.6' } : {}),
   clients: () => ({}),
   faults: [
@@ -325,6 +329,44 @@ const ZOOKEEPER: Profile = {
       lasts: true,
     }),
   ],
+}
+
+/** In some seeds, a group of old consumers, whose members fail, too. */
+function oldConsumers(random: Random): { clients: Plain; steps: readonly Plain[] } {
+  if (!random.chance(0.4)) return { clients: {}, steps: [] }
+  const members = random.between(2, MEMBERS_MAX)
+  const g1 = {
+    consume: 'orders',
+    group: 'old-shop',
+    members,
+    'zookeeper.connect': 'zookeeper',
+    commit: random.pick(['auto', 'auto', 'sync']),
+    'auto.offset.reset': 'smallest',
+    'auto.commit.interval.ms': random.pick([500, 5_000, 60_000]),
+    'zookeeper.session.timeout.ms': random.pick([4_000, 6_000, 12_000]),
+    ...(random.chance(0.5) && { 'partition.assignment.strategy': 'roundrobin' }),
+    ...(random.chance(0.3) && { 'rebalance.backoff.ms': random.pick([200, 5_000]) }),
+    ...(random.chance(0.3) && { 'num.consumer.fetchers': 2 }),
+    ...(random.chance(0.4) && { work: `${random.pick([100, 500, 2_000])}us` }),
+  }
+  const one = (): string => `g1-${random.between(1, 2)}`
+  const faults: readonly (() => Plain)[] = [
+    () => ({ kill: one() }),
+    () => ({ pause: one() }),
+    () => ({ stop: one() }),
+    () => ({ isolate: one() }),
+    () => ({ partition: [[one()], ['leader(zookeeper)']] }),
+    () => ({ delay: { request: 'Fetch', from: one(), by: `${random.pick([50, 5_000])}ms`, times: 20 } }),
+  ]
+  const steps = Array.from({ length: random.between(0, 4) }, () => {
+    const longest = random.pick([seconds(2), seconds(8), LONGEST_FAULT])
+    return {
+      ...random.pick(faults)(),
+      at: formatDuration(millis(random.between(0, STORM / 1_000))),
+      for: formatDuration(millis(random.between(50, longest / 1_000))),
+    }
+  })
+  return { clients: { g1 }, steps }
 }
 
 function controlMessage(random: Random): Plain {

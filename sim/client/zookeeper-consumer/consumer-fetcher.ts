@@ -29,7 +29,8 @@ type Answer = Apis['Fetch']['response']['responses'][number]['partitions'][numbe
 
 /** The oldest that brokers of 4.1 speak; old consumers spoke 3. Both know neither sessions nor leader epochs. */
 const FETCH_VERSION = 4
-const LIST_OFFSETS_VERSION = 1
+/** Old consumers spoke 0; with the epoch of this one left out it asks the same. */
+const LIST_OFFSETS_VERSION = 4
 const LATEST = -1
 const EARLIEST = -2
 
