@@ -3,7 +3,7 @@
  */
 
 import { parseAcl } from '../cluster/acl-text.js'
-import type { ClusterSpec, EnsembleSpec, RawConfig, TopicSpec } from '../cluster/cluster-spec.js'
+import type { ClusterSpec, EnsembleSpec, TopicSpec } from '../cluster/cluster-spec.js'
 import { checkEnsembleConfig, checkServerConfig, checkTopicConfig } from '../cluster/cluster-config.js'
 import { CONSUMER_CONFIG, parseConsumerConfig } from '../client/consumer-config.js'
 import { PRODUCER_CONFIG, parseProducerConfig } from '../client/producer-config.js'
