@@ -288,7 +288,9 @@ export class Groups implements Oracle {
   }
 
   #revoked(event: EventOf<'consumer.revoked'>): void {
-    if (event.data.how === 'lost') this.#commitsMayComeLate(event.node, FENCED_COMMIT)
+    if (event.data.how === 'lost' && !this.#inZooKeeper(event.data.group)) {
+      this.#commitsMayComeLate(event.node, FENCED_COMMIT)
+    }
     const state = this.#groups.get(event.data.group)
     for (const partition of event.data.partitions) {
       if (state?.claims.get(partition)?.node === event.node) state.claims.delete(partition)

@@ -277,7 +277,7 @@ export class Lab {
     const body = request.body
     const full = body.sessionEpoch === 0 || body.sessionEpoch === -1
     const sessionId = full ? this.#nextSession : body.sessionId
-    if (body.sessionEpoch === -1) {
+    if (body.sessionEpoch === -1 && body.sessionId !== 0) {
       this.#sessions.delete(body.sessionId)
       return request.respond({ throttleTimeMs: 0, errorCode: 0, sessionId: 0, responses: [], nodeEndpoints: [] })
     }
