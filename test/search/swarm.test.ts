@@ -1,7 +1,7 @@
 /** The swarm over a safe configuration: no violation, no stuck cluster. The big sweeps run outside; these seeds stay. */
 import { describe, expect, it } from 'vitest'
 import { runScenario } from '../../sim/scenario/run.js'
-import { groupSwarm, safeSwarm } from '../../sim/search/swarm.js'
+import { groupSwarm, safeSwarm, zookeeperSwarm } from '../../sim/search/swarm.js'
 
 describe('the safe swarm', () => {
   it('gives the same scenario for the same seed', () => expect(safeSwarm(9)).toEqual(safeSwarm(9)))
@@ -37,5 +37,20 @@ describe('the swarm of groups', () => {
     const result = runScenario(groupSwarm(seed), { seed })
     expect(result.failures).toEqual([])
     expect(result.verdict).toBe('pass')
+  })
+})
+
+describe('the swarm of ZooKeeper mode', () => {
+  it.each([
+    [81, 'an old consumer that reads on when its session is over'],
+    [96, 'a commit of an old consumer that was held up until its next session'],
+  ])('seed %i holds: %s', (seed) => {
+    const scenario = zookeeperSwarm(seed)
+    expect(scenario.clients).toHaveProperty('g1')
+    const result = runScenario(scenario, { seed })
+    expect(result.failures).toEqual([])
+    expect(result.verdict).toBe('pass')
+    const owners = result.oracles.find(({ name }) => name === 'one-owner-per-generation')
+    expect(owners?.losses.length).toBeGreaterThan(0)
   })
 })
