@@ -225,7 +225,7 @@ function foldClient(facts: Table, event: TraceEvent): void {
       facts.set(`client/${event.node}/at ${event.data.partition}`, event.data.to)
       break
     case 'consumer.member':
-      facts.set(`client/${event.node}/member`, `${event.data.to} generation ${event.data.generation}`)
+      facts.set(`client/${event.node}/member`, placeOf(event.data))
       break
     case 'consumer.assigned':
       facts.set(`client/${event.node}/owns`, event.data.owned.join(' '))
@@ -267,4 +267,9 @@ function without(owned: Fact | undefined, gone: readonly string[]): string {
     .split(' ')
     .filter((partition) => partition !== '' && !gone.includes(partition))
     .join(' ')
+}
+
+/** Old consumers, whose group is kept in ZooKeeper, have no generations. */
+function placeOf({ to, generation }: { readonly to: string; readonly generation: number }): string {
+  return generation < 0 ? to : `${to} generation ${generation}`
 }
