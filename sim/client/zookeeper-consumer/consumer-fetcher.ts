@@ -7,6 +7,8 @@
  *   OFFSET_OUT_OF_RANGE         the position is reset as auto.offset.reset says, by asking the same broker
  *   another error               the partition goes back to the leader finder
  *   none (after a second try)   all partitions go back, after refresh.leader.backoff.ms
+ *   records that another        the fetcher ends, with whatever it has
+ *   fetcher has brought
  *
  * A partition without a stored offset is reset before its first fetch.
  */
@@ -114,6 +116,7 @@ export class ConsumerFetcher {
       for (const [info, answer] of answers) {
         // It may have been taken away meanwhile.
         if (this.#partitions.get(info) !== asked.get(info)) continue
+        if (answer.errorCode === Errors.NONE && info.fetchedOffset !== asked.get(info)) return this.#die()
         if (!(yield* this.#answered(info, answer))) failed.add(info)
       }
       this.#lock.unlock()
@@ -121,6 +124,12 @@ export class ConsumerFetcher {
     if (failed.size === 0) return
     for (const info of failed) this.#partitions.delete(info)
     yield* this.#failed([...failed])
+  }
+
+  /** Another fetcher is at the same partition: Kafka's thread ends with an exception, and its partitions stay where they are. */
+  #die(): void {
+    this.#lock.unlock()
+    this.stop()
   }
 
   /** False when the partition has to look for its leader. */

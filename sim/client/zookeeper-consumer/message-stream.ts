@@ -145,21 +145,24 @@ export class MessageStream {
     this.#env.soon(listener)
   }
 
-  /** The chunk at hand while it has records, else the next one. */
+  /** The chunk at hand while it has records, else the next one that has any. */
   #opened(): Opened | undefined {
     const current = this.#current
     if (current !== undefined && (current.next < current.records.length || current.isCorrupt)) return current
-    const chunk = this.#queue.shift()
     this.#current = undefined
-    if (chunk === undefined) return undefined
-    this.#hasRoom.all()
-    const { info, fetchOffset } = chunk
-    if (info.consumedOffset < fetchOffset) {
-      if (info.wasReset) this.#moved(info, fetchOffset)
-      info.consumedOffset = fetchOffset
+    for (let chunk = this.#queue.shift(); chunk !== undefined; chunk = this.#queue.shift()) {
+      this.#hasRoom.all()
+      const { info, fetchOffset } = chunk
+      if (info.consumedOffset < fetchOffset) {
+        if (info.wasReset) this.#moved(info, fetchOffset)
+        info.consumedOffset = fetchOffset
+      }
+      const { records, isCorrupt } = recordsOf(chunk)
+      if (records.length === 0 && !isCorrupt) continue
+      this.#current = { info, records, isCorrupt, next: 0 }
+      return this.#current
     }
-    this.#current = { info, ...recordsOf(chunk), next: 0 }
-    return this.#current
+    return undefined
   }
 
   /** The last record of a chunk is never below what counts as consumed: it is handed over whatever it is. */
@@ -183,7 +186,8 @@ export class MessageStream {
   }
 }
 
-function recordsOf({ info, batches }: Chunk): { records: ConsumedRecord[]; isCorrupt: boolean } {
+/** Those from the offset on that was asked for: brokers left others out where they converted batches for old consumers. */
+function recordsOf({ info, batches, fetchOffset }: Chunk): { records: ConsumedRecord[]; isCorrupt: boolean } {
   const records: ConsumedRecord[] = []
   for (const batch of batches) {
     if (batch.isControl) continue
@@ -191,6 +195,7 @@ function recordsOf({ info, batches }: Chunk): { records: ConsumedRecord[]; isCor
     for (const { offsetDelta, timestamp, key, value, headers } of batch.records()) {
       const { topic, index } = info
       const offset = batch.baseOffset + offsetDelta
+      if (offset < fetchOffset) continue
       records.push({ topic, index, offset, leaderEpoch: batch.partitionLeaderEpoch, timestamp, key, value, headers })
     }
   }

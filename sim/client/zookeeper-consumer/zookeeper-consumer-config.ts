@@ -55,6 +55,19 @@ const OLD_VALUES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'auto.offset.reset': { earliest: 'smallest', latest: 'largest' },
 }
 
+/** What old consumers know, and what is not there, or would change nothing. */
+const NOT_SIMULATED: ReadonlySet<string> = new Set([
+  'consumer.id',
+  'consumer.timeout.ms',
+  'dual.commit.enabled',
+  'exclude.internal.topics',
+  'fetch.max.bytes',
+  'offsets.channel.backoff.ms',
+  'offsets.channel.socket.timeout.ms',
+  'offsets.commit.max.retries',
+  'socket.receive.buffer.bytes',
+])
+
 /**
  * Values under Kafka's names → the resolved configuration.
  * @param newNames settings of the new consumer, which are not meant here
@@ -102,12 +115,15 @@ function withDefaults(
 function problemOf(name: string, value: unknown, newNames: ReadonlySet<string>): Problem | undefined {
   if (name === 'offsets.storage' && value === 'kafka') {
     const message = 'offsets.storage: offsets in Kafka are not simulated for old consumers'
-    return { message, mend: 'leave it out: they are kept in ZooKeeper' }
+    return { message, mend: 'leave it out: offsets are kept in ZooKeeper' }
   }
   if (Object.hasOwn(ZOOKEEPER_CONSUMER_CONFIG, name)) {
     const oldValue = OLD_VALUES[name]?.[String(value)]
     if (oldValue === undefined) return undefined
     return { message: `${name}: ${String(value)} is the new consumer's`, mend: `write ${oldValue}` }
+  }
+  if (NOT_SIMULATED.has(name)) {
+    return { message: `${name} is not simulated for old consumers`, mend: 'leave it out' }
   }
   const oldName = OLD_NAMES[name]
   if (oldName !== undefined) {

@@ -44,6 +44,11 @@ describe('settings of an old consumer', () => {
       { 'max.poll.records': 5 },
       'max.poll.records belongs to the new consumer (leave it out: the old one has nothing like it)',
     ],
+    [
+      { 'offsets.storage': 'kafka' },
+      'offsets.storage: offsets in Kafka are not simulated for old consumers (leave it out: offsets are kept in ZooKeeper)',
+    ],
+    [{ 'dual.commit.enabled': true }, 'dual.commit.enabled is not simulated for old consumers (leave it out)'],
     [{ 'rebalance.max.retry': 1 }, 'unknown setting rebalance.max.retry (did you mean rebalance.max.retries?)'],
     [{ 'auto.offset.reset': 'none' }, 'auto.offset.reset: expected one of smallest, largest, got "none"'],
     [
@@ -104,6 +109,24 @@ describe('an old consumer', () => {
     lab.member('g1', {}, true)
     lab.after(2_000)
     expect(lab.sent('Fetch').map(({ body }) => body.topics[0]?.partitions[0]?.fetchOffset)).toEqual([0, 1, 2])
+  })
+
+  it('is not given again what lies before its offset in a batch that was compacted', () => {
+    const lab = new OldLab(1)
+    const batch = fill(lab.partition('orders-0'), 3)
+    for (const path of ['/consumers/shop', '/consumers/shop/offsets', '/consumers/shop/offsets/orders'])
+      lab.create(path, '')
+    lab.create('/consumers/shop/offsets/orders/0', '3')
+    // The batch of offsets 0 to 2 is what the log has at 3, too: later records of it are gone.
+    lab.next('Fetch', (request) => {
+      const { topic, topicId } = must(request.body.topics[0])
+      const responses = [{ topic, topicId, partitions: [fetchAnswer(0, { highWatermark: 4, records: [batch] })] }]
+      request.respond({ throttleTimeMs: 0, errorCode: 0, sessionId: 0, responses, nodeEndpoints: [] })
+    })
+    lab.after(20)
+    const { got } = lab.member('g1')
+    lab.after(300)
+    expect(got).toEqual([])
   })
 
   it('does not begin without an ensemble', () => {
