@@ -4,7 +4,7 @@
 
 import type { TraceEvent } from '../sim/kernel/events.js'
 import { nodeName } from '../sim/kernel/names.js'
-import { describeZooKeeper } from './describe-zookeeper.js'
+import { describeAcls, describeZooKeeper } from './describe-zookeeper.js'
 
 /** One line, without time and node. */
 export function describeEvent(event: TraceEvent): string {
@@ -118,6 +118,8 @@ function describeRest(event: TraceEvent): string {
       const { principal, from, operation, resource, api } = event.data
       return `refuses ${operation} on ${resource} to ${principal} on ${from} (${api})`
     }
+    case 'acl.known':
+      return describeAcls(event.data)
     case 'admin.completed':
       return `${event.data.operation}: ${event.data.outcome}`
     case 'request.failed':

@@ -2,7 +2,7 @@
  * What events of ZooKeeper say, in a few words.
  */
 
-import type { TraceEvent } from '../sim/kernel/events.js'
+import type { Events, TraceEvent } from '../sim/kernel/events.js'
 import { zookeeperName } from '../sim/kernel/names.js'
 
 /** One line, without time and node; undefined for events of others. */
@@ -93,4 +93,35 @@ function describeSessions(event: TraceEvent): string | undefined {
 /** `e3:41`: the 41st transaction of epoch 3. */
 function zxid(value: number): string {
   return `e${Math.floor(value / 0x1_0000_0000)}:${value % 0x1_0000_0000}`
+}
+
+const RESOURCES = ['?', 'any', 'topic', 'group', 'cluster', 'transactional-id', 'delegation-token', 'user']
+const OPERATIONS = [
+  '?',
+  'any',
+  'all',
+  'read',
+  'write',
+  'create',
+  'delete',
+  'alter',
+  'describe',
+  'cluster-action',
+  'describe-configs',
+  'alter-configs',
+  'idempotent-write',
+  'create-tokens',
+  'describe-tokens',
+]
+const PREFIXED = 4
+const DENY = 2
+
+/** `ACLs of topic orders: allow User:old write` */
+export function describeAcls({ resourceType, resourceName, patternType, acls }: Events['acl.known']): string {
+  const name = patternType === PREFIXED ? `${resourceName}*` : resourceName
+  const rules = acls.map(({ principal, host, operation, permissionType }) => {
+    const rule = `${permissionType === DENY ? 'deny' : 'allow'} ${principal} ${OPERATIONS[operation] ?? '?'}`
+    return host === '*' ? rule : `${rule} from ${host}`
+  })
+  return `ACLs of ${RESOURCES[resourceType] ?? '?'} ${name}: ${rules.length === 0 ? 'none' : rules.join(', ')}`
 }

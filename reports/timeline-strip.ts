@@ -201,8 +201,11 @@ function controllerRow({ trace }: Story, scale: Scale): [string, Row][] {
   let active = ''
   for (const event of trace) {
     if (event.type === 'controller.active') changes.push([event.time, (active = event.node) + ` e${event.data.epoch}`])
-    else if ((event.type === 'node.down' || event.type === 'controller.resigned') && event.node === active)
+    else if ((event.type === 'node.down' || event.type === 'controller.resigned') && event.node === active) {
       changes.push([event.time, '?'])
+      // What happens to that node from now on is no news of the controller.
+      active = ''
+    }
   }
   putChanges(row, changes, scale)
   return [['controller', row]]

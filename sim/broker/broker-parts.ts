@@ -6,8 +6,7 @@ import type { Env } from '../kernel/env.js'
 import { assert } from '../kernel/errors.js'
 import type { NodeId } from '../kernel/units.js'
 import { readMetaProperties } from '../kraft/format-storage.js'
-import { makeAuthorizer } from '../kraft/metadata/authorizer-config.js'
-import { RequestAuthorizer } from '../kraft/metadata/request-authorizer.js'
+import type { RequestAuthorizer } from '../kraft/metadata/request-authorizer.js'
 import type { Voter } from '../kraft/voter-set.js'
 import { LogManager } from '../log/log-manager.js'
 import type { WireMode } from '../wire/frame.js'
@@ -70,8 +69,8 @@ export class BrokerParts {
     this.#env = env
     this.#options = options
     this.config = new BrokerDynamicConfig(options.brokerId, parsed)
-    this.auth = new RequestAuthorizer(env, makeAuthorizer(this.config.current))
     this.membership = this.#makeMembership(host)
+    this.auth = this.membership.auth
     this.metadata = new MetadataCache(env.random.fork('controller-id'), this.membership.controllerId)
     this.logs = new LogManager(env, {
       config: this.config.current,

@@ -95,8 +95,7 @@ export class BrokerServer implements Program, MembershipHost {
 
   setImage(image: MetadataImage): void {
     this.#parts.metadata.setImage(image)
-    const { config, logs, auth } = this.#parts
-    auth.authorizer?.setAcls(image.acls)
+    const { config, logs } = this.#parts
     if (config.apply(image)) logs.updateBrokerConfig(config.current)
   }
 

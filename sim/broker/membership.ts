@@ -10,6 +10,7 @@
 
 import type { Epoch, NodeId, Offset } from '../kernel/units.js'
 import type { MetadataImage } from '../kraft/metadata/image.js'
+import type { RequestAuthorizer } from '../kraft/metadata/request-authorizer.js'
 import type { LocalPartition, MetadataDelta } from '../kraft/metadata/metadata-delta.js'
 import type { Apis } from '../wire/apis.js'
 import type { ForwardableApi } from '../wire/apis.js'
@@ -41,6 +42,8 @@ export interface Membership {
   /** Offset of the newest metadata that is applied; -1 for none. */
   readonly metadataOffset: Offset
   readonly administration: ClusterAdministration
+  /** Who may do what: ACLs are kept where the mode keeps its metadata. */
+  readonly auth: RequestAuthorizer
   readonly isrChanges: IsrChanges
   /** To the active controller, for producer ids. */
   readonly controller: ControllerSender

@@ -10,9 +10,12 @@
 
 import type { Env } from '../kernel/env.js'
 import { LONG_MAX, type Millis, type NodeId, type Offset } from '../kernel/units.js'
+import { makeAuthorizer } from '../kraft/metadata/authorizer-config.js'
 import { imageMetadataVersion, type MetadataImage } from '../kraft/metadata/image.js'
 import type { MetadataDelta } from '../kraft/metadata/metadata-delta.js'
 import { KRAFT_FEATURE, METADATA_VERSION_FEATURE, SUPPORTED_FEATURES } from '../kraft/metadata/metadata-version.js'
+import { RequestAuthorizer } from '../kraft/metadata/request-authorizer.js'
+import type { StandardAuthorizer } from '../kraft/metadata/standard-authorizer.js'
 import type { Voter } from '../kraft/voter-set.js'
 import { readCleanShutdownEpoch } from '../log/log-manager.js'
 import type { WireMode } from '../wire/frame.js'
@@ -48,6 +51,7 @@ const FORWARDING_RETRY_MS: Millis = 60_000
 export class QuorumMembership implements Membership, MetadataFollower, LifecycleListener {
   readonly incarnationId: string
   readonly administration: Forwarding
+  readonly auth: RequestAuthorizer
   readonly controller: ControllerChannel
   readonly isrChanges: IsrChanges
   readonly handlers: ApiHandlers = {}
@@ -56,6 +60,7 @@ export class QuorumMembership implements Membership, MetadataFollower, Lifecycle
   readonly kraftVersion = SUPPORTED_FEATURES.get(KRAFT_FEATURE)?.max ?? 0
   readonly #env: Env
   readonly #options: QuorumMembershipOptions
+  readonly #authorizer: StandardAuthorizer | undefined
   readonly #raft: BrokerRaft
   readonly #publisher: BrokerMetadataPublisher
   readonly #lifecycle: BrokerLifecycle
@@ -67,6 +72,8 @@ export class QuorumMembership implements Membership, MetadataFollower, Lifecycle
     const { brokerId, directoryId, clusterId, voters, config, wire } = options
     this.#env = env
     this.#options = options
+    this.#authorizer = makeAuthorizer(config)
+    this.auth = new RequestAuthorizer(env, this.#authorizer)
     this.incarnationId = env.random.fork('incarnation').uuid()
     this.#publisher = new BrokerMetadataPublisher(this)
     const connectionSetupTimeoutMs = config['socket.connection.setup.timeout.ms']
@@ -123,6 +130,7 @@ export class QuorumMembership implements Membership, MetadataFollower, Lifecycle
   // ── metadata ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   setImage(image: MetadataImage): void {
+    this.#authorizer?.setAcls(image.acls)
     this.#options.host.setImage(image)
   }
 

@@ -25,6 +25,7 @@ export class AdminNode {
   #env: Env | undefined
   #admin: Admin | undefined
   #acls: readonly AclBinding[] = []
+  #aclCount = 0
   #topics: readonly NewTopic[] = []
   #trouble: string | undefined
   /** So many brokers must be there before topics are made. */
@@ -41,6 +42,11 @@ export class AdminNode {
     this.#admin = new Admin(env, parseAdminConfig({}), this.#bootstrap, { wire: this.#wire })
     this.#create()
     return { stop: (done) => done() }
+  }
+
+  /** ACLs that were asked for, each once. */
+  get aclCount(): number {
+    return this.#aclCount
   }
 
   /** Every ACL and every topic that was asked for exists. */
@@ -60,6 +66,7 @@ export class AdminNode {
   prepare({ acls = [], topics, brokers, mode }: Pick<ClusterSpec, 'acls' | 'topics' | 'brokers' | 'mode'>): void {
     this.#awaited = mode === 'zookeeper' ? brokers : 0
     this.#acls = acls.flatMap(bindingsOf)
+    this.#aclCount = new Set(this.#acls.map((acl) => JSON.stringify(acl))).size
     this.#topics = Object.entries(topics).map(([name, topic]) => newTopic(name, topic, brokers))
     if (this.#admin !== undefined) this.#create()
   }

@@ -19,6 +19,7 @@ import {
   LATEST_METADATA_VERSION,
   SUPPORTED_FEATURES,
 } from '../kraft/metadata/metadata-version.js'
+import { ACL_AUTHORIZER, STANDARD_AUTHORIZER } from '../kraft/metadata/authorizer-config.js'
 import { LOG_SETTINGS } from '../log/log-config.js'
 import { ZOOKEEPER_MODE_SETTINGS } from '../zookeeper/kafka/zookeeper-settings.js'
 import { ZOOKEEPER_SETTINGS } from '../zookeeper/zookeeper-config.js'
@@ -54,7 +55,10 @@ function checkQuorumConfig(raw: RawConfig): readonly Problem[] {
   const problems: Problem[] = []
   const known: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(raw)) {
-    if (isKnownBrokerSetting(name) || Object.hasOwn(CONTROLLER_SETTINGS, name)) known[name] = value
+    if (name === 'authorizer.class.name' && value === ACL_AUTHORIZER) {
+      const message = `${value} keeps its ACLs in ZooKeeper, which KRaft mode has not`
+      problems.push({ message, mend: `write ${STANDARD_AUTHORIZER}` })
+    } else if (isKnownBrokerSetting(name) || Object.hasOwn(CONTROLLER_SETTINGS, name)) known[name] = value
     else if (Object.hasOwn(ZOOKEEPER_MODE_SETTINGS, name)) {
       const mend = 'leave it out, or set cluster.mode: zookeeper'
       problems.push({ message: `${name} is a setting of ZooKeeper mode`, mend })

@@ -34,12 +34,15 @@ const WATCHED: readonly EventType[] = [
   'node.down',
   'zk.leading',
   'zk.state',
+  'acl.known',
 ]
 
 export class ClusterView {
   readonly #partitions = new Map<string, PartitionView>()
   readonly #up = new Set<NodeName>()
   readonly #unfenced = new Set<NodeName>()
+  /** In ZooKeeper mode: broker → resource → entries that it knows. */
+  readonly #acls = new Map<NodeName, Map<string, number>>()
   #controller: NodeName | undefined
   #controllerEpoch: Epoch = -1
   #ensembleLeader: NodeName | undefined
@@ -90,6 +93,13 @@ export class ClusterView {
     return this.#unfenced.has(node)
   }
 
+  /** In ZooKeeper mode: how many ACLs the broker has read. */
+  knownAcls(node: NodeName): number {
+    let count = 0
+    for (const entries of this.#acls.get(node)?.values() ?? []) count += entries
+    return count
+  }
+
   #observe(event: TraceEvent): void {
     switch (event.type) {
       case 'node.start':
@@ -97,6 +107,7 @@ export class ClusterView {
         break
       case 'node.down':
         this.#up.delete(event.node)
+        this.#acls.delete(event.node)
         break
       case 'controller.active':
         if (event.data.epoch < this.#controllerEpoch) break
@@ -111,6 +122,12 @@ export class ClusterView {
       case 'zk.state':
         if (event.node === this.#ensembleLeader && event.data.to !== 'leading') this.#ensembleLeader = undefined
         break
+      case 'acl.known': {
+        const { resourceType, patternType, resourceName, acls } = event.data
+        const own = this.#acls.get(event.node) ?? new Map<string, number>()
+        this.#acls.set(event.node, own.set(`${resourceType} ${patternType} ${resourceName}`, acls.length))
+        break
+      }
       case 'controller.broker': {
         const name = nodeName(event.data.broker)
         if (event.data.change === 'unfenced') this.#unfenced.add(name)

@@ -260,6 +260,14 @@ export interface Events extends ZooKeeperEvents {
   // ── authorisation (broker) ────────────────────────────────────────────────────────────────────────────────────────
   /** A node refused `operation` (`read`) on `resource` (`topic orders`) to the principal whose request came from client `from`. */
   'acl.denied': { principal: string; operation: string; resource: string; api: string; from: NodeName }
+  /** In ZooKeeper mode: from now on a broker decides about a resource by these ACLs, of its znode's `version` (-2: there is none). Codes are Kafka's. */
+  'acl.known': {
+    resourceType: number
+    resourceName: string
+    patternType: number
+    version: number
+    acls: readonly { principal: string; host: string; operation: number; permissionType: number }[]
+  }
 
   // ── brokers (broker) ──────────────────────────────────────────────────────────────────────────────────────────────
   /** A broker's lifecycle, under Kafka's names of `BrokerState`; `brokerEpoch` is -1 before the first registration. */
@@ -488,6 +496,7 @@ export const HASHED_FIELDS: Hashed = {
   'txn.state': ['transactionalId', 'producerId', 'producerEpoch', 'from', 'to', 'partitions', 'reason'],
   'txn.marker': ['partition', 'producerId', 'producerEpoch', 'coordinatorEpoch', 'committed', 'offset'],
   'acl.denied': ['principal', 'operation', 'resource', 'api', 'from'],
+  'acl.known': ['resourceType', 'resourceName', 'patternType', 'version'],
   'broker.state': ['from', 'to', 'brokerEpoch', 'reason'],
   'quorum.state': ['from', 'to', 'epoch', 'leader', 'reason'],
   'quorum.vote': ['epoch', 'candidate', 'granted', 'preVote', 'reason'],

@@ -7,8 +7,8 @@
  *   read      what a broker serves to a client was permitted when a fetch came that is not answered yet
  *   refusal   `acl.denied` is about something that the node's ACLs do not allow
  *
- * ACLs are read from the records of `metadata.replay`, by Kafka's field names; who a client is, and who may do everything, is configured.
- * Without an authorizer nothing is watched.
+ * ACLs are read from the records of `metadata.replay`, by Kafka's field names, and in ZooKeeper mode from `acl.known`: there each broker has its
+ * own. Who a client is, and who may do everything, is configured. Without an authorizer nothing is watched.
  */
 
 import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
@@ -54,7 +54,7 @@ interface Acl {
   readonly permissionType: number
 }
 
-/** The ACLs as they stand from an offset of the metadata log on. */
+/** The ACLs as they stand from an offset of the metadata log on; in ZooKeeper mode as one broker has them. */
 interface Version {
   readonly offset: Offset
   readonly acls: ReadonlyMap<string, Acl>
@@ -76,6 +76,8 @@ export class Authorisation implements Oracle {
   readonly #versions: Version[] = [{ offset: -1, acls: new Map() }]
   /** Node → offset up to which it has replayed. */
   readonly #replayed = new Map<NodeName, Offset>()
+  /** In ZooKeeper mode: broker → what it knows. */
+  readonly #known = new Map<NodeName, Version>()
   readonly #topicNames = new Map<string, string>()
   /** Exchange → a fetch that is not answered. */
   readonly #fetches = new Map<number, OpenFetch>()
@@ -89,6 +91,7 @@ export class Authorisation implements Oracle {
         ? []
         : [
             'metadata.replay',
+            'acl.known',
             'quorum.snapshot',
             'controller.topic',
             'request.receive',
@@ -105,6 +108,9 @@ export class Authorisation implements Oracle {
     switch (event.type) {
       case 'metadata.replay':
         this.#replay(event)
+        break
+      case 'acl.known':
+        this.#knows(event)
         break
       case 'quorum.snapshot':
         if (event.data.how === 'loaded') this.#replayed.set(event.node, event.data.endOffset - 1)
@@ -123,6 +129,7 @@ export class Authorisation implements Oracle {
         break
       case 'node.down':
         this.#replayed.delete(event.node)
+        this.#known.delete(event.node)
         this.#forget(({ node }) => node === event.node)
         break
       case 'log.append':
@@ -159,7 +166,24 @@ export class Authorisation implements Oracle {
     if (acls !== undefined) this.#versions.push({ offset: lastOffset, acls })
   }
 
+  #knows({ node, data }: EventOf<'acl.known'>): void {
+    const { resourceType, resourceName, patternType } = data
+    const resource = { resourceType, resourceName, patternType }
+    const acls = new Map<string, Acl>()
+    for (const [key, acl] of this.#known.get(node)?.acls ?? []) {
+      if (acl.resourceType !== resourceType || acl.patternType !== patternType || acl.resourceName !== resourceName) {
+        acls.set(key, acl)
+      }
+    }
+    data.acls.forEach((entry, at) =>
+      acls.set(`${resourceType} ${patternType} ${at} ${resourceName}`, { ...resource, ...entry }),
+    )
+    this.#known.set(node, { offset: -1, acls })
+  }
+
   #versionAt(node: NodeName): Version {
+    const known = this.#known.get(node)
+    if (known !== undefined) return known
     const offset = this.#replayed.get(node) ?? -1
     let at = this.#versions.length - 1
     while (at > 0 && (this.#versions[at] as Version).offset > offset) at--

@@ -11,7 +11,7 @@ import { ZOOKEEPER_CONSUMER_CONFIG } from '../client/zookeeper-consumer/zookeepe
 import { ACL_OPERATIONS } from '../faults/acl-operations.js'
 import { nearest } from '../kernel/config-def.js'
 import { UsageError, type Problem } from '../kernel/errors.js'
-import { STANDARD_AUTHORIZER } from '../kraft/metadata/authorizer-config.js'
+import { ACL_AUTHORIZER, STANDARD_AUTHORIZER } from '../kraft/metadata/authorizer-config.js'
 import { checkOldGroup, isOldConsumer, takeOldSettings } from './old-consumer.js'
 import type { ClientSpec, PipelineSpec } from './scenario.js'
 import { CONSUMER_KEYS, GROUP_KEYS, PIPELINE_KEYS, PRODUCER_KEYS, type ScenarioSurface } from './schema.js'
@@ -107,10 +107,8 @@ function readAcls({ cluster, steps }: ScenarioSurface, problems: ScenarioProblem
     problems.push({ path: ['cluster', 'acls', index], message: wrong, ...(mend !== undefined && { mend }) })
   })
   if ((cluster.config['authorizer.class.name'] ?? '') !== '') return
-  const mend =
-    cluster.mode === 'zookeeper'
-      ? 'set cluster.mode: kraft; there is none in ZooKeeper mode'
-      : `add authorizer.class.name: ${STANDARD_AUTHORIZER} to cluster.config`
+  const authorizer = cluster.mode === 'zookeeper' ? ACL_AUTHORIZER : STANDARD_AUTHORIZER
+  const mend = `add authorizer.class.name: ${authorizer} to cluster.config`
   if (cluster.acls.length > 0) {
     problems.push({ path: ['cluster', 'acls'], message: 'ACLs need an authorizer', mend, atKey: true })
   }

@@ -138,7 +138,10 @@ export class Run {
   }
 
   #isReady(): boolean {
-    const { view, admin } = this.cluster
+    const { view, admin, brokers } = this.cluster
+    // Brokers of ZooKeeper mode read ACLs one after the other, when they are told of them.
+    const isMissingAcls = (broker: NodeName): boolean => view.knownAcls(broker) < admin.aclCount
+    if (this.scenario.cluster.mode === 'zookeeper' && brokers.some(isMissingAcls)) return false
     return (
       admin.done &&
       this.#judge.partitions.every((partition) => {

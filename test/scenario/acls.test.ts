@@ -5,10 +5,12 @@ import { describeBinding } from '../../sim/client/admin-acls.js'
 import { parseAcl, parseRevocation } from '../../sim/cluster/acl-text.js'
 import { UsageError } from '../../sim/kernel/errors.js'
 import { readYaml } from '../../sim/scenario/load.js'
+import { inModes } from '../../sim/scenario/modes.js'
 import { Run, runScenario } from '../../sim/scenario/run.js'
 import { fingerprintOf } from '../../sim/scenario/token.js'
 import { writeYaml } from '../../sim/scenario/write-yaml.js'
 
+const OF_ZOOKEEPER = 'kafka.security.authorizer.AclAuthorizer'
 const AUTHORIZER = 'org.apache.kafka.metadata.authorizer.StandardAuthorizer'
 
 function bindings(text: string): string[] {
@@ -104,9 +106,24 @@ describe('a scenario file', () => {
       ['7: "bob" does not say who may do what to which resource (write it like: User:alice read,write topic orders)'],
     ],
     [
-      'another authorizer',
-      `${CLUSTER}  config: { authorizer.class.name: kafka.security.authorizer.AclAuthorizer }\n`,
-      [`5: authorizer.class.name: expected ${AUTHORIZER}, the only authorizer there is`],
+      'an authorizer that nobody knows',
+      `${CLUSTER}  config: { authorizer.class.name: org.example.Lax }\n`,
+      [`5: authorizer.class.name: expected ${AUTHORIZER}, or in ZooKeeper mode ${OF_ZOOKEEPER}`],
+    ],
+    [
+      'the authorizer of the other mode',
+      `${CLUSTER}  config: { authorizer.class.name: ${OF_ZOOKEEPER} }\n`,
+      [`5: ${OF_ZOOKEEPER} keeps its ACLs in ZooKeeper, which KRaft mode has not (write ${AUTHORIZER})`],
+    ],
+    [
+      'the authorizer of KRaft in ZooKeeper mode',
+      `${CLUSTER}  mode: zookeeper\n  config: { authorizer.class.name: ${AUTHORIZER} }\n`,
+      [`6: ${AUTHORIZER} keeps its ACLs in the metadata log, which ZooKeeper mode has not (write ${OF_ZOOKEEPER})`],
+    ],
+    [
+      'ACLs without an authorizer in ZooKeeper mode',
+      `${CLUSTER}  mode: zookeeper\n  acls: [allow alice read topic orders]\n`,
+      [`6: ACLs need an authorizer (add authorizer.class.name: ${OF_ZOOKEEPER} to cluster.config)`],
     ],
     [
       'a super user without a type',
@@ -183,5 +200,31 @@ describe('a run', () => {
     expect(new Set(denied.map(({ data }) => (data as { principal: string }).principal))).toEqual(
       new Set(['User:ANONYMOUS']),
     )
+  })
+})
+
+describe('one file in both modes', () => {
+  const both = (mode: string, authorizer: string): Record<string, unknown> => ({
+    version: 1,
+    name: 'x',
+    cluster: { mode, config: { 'authorizer.class.name': authorizer }, nodes: { b1: { 'authorizer.class.name': '' } } },
+  })
+  const authorizers = (plain: unknown, asked?: 'kraft' | 'zookeeper'): unknown[] =>
+    inModes(plain, asked).map((variant) => {
+      const { cluster } = variant as { cluster: { config: Record<string, string> } }
+      return cluster.config['authorizer.class.name']
+    })
+
+  it('has the authorizer of each', () => {
+    for (const authorizer of [AUTHORIZER, OF_ZOOKEEPER]) {
+      expect(authorizers(both(['kraft', 'zookeeper'] as never, authorizer))).toEqual([AUTHORIZER, OF_ZOOKEEPER])
+    }
+    expect(authorizers(both('kraft', AUTHORIZER), 'zookeeper')).toEqual([OF_ZOOKEEPER])
+    expect(authorizers(both('zookeeper', OF_ZOOKEEPER), 'kraft')).toEqual([AUTHORIZER])
+  })
+
+  it('is not mended where one mode is written', () => {
+    expect(authorizers(both('zookeeper', AUTHORIZER))).toEqual([AUTHORIZER])
+    expect(authorizers(both('kraft', OF_ZOOKEEPER), 'kraft')).toEqual([OF_ZOOKEEPER])
   })
 })

@@ -6,6 +6,7 @@
 import type { Env } from '../../kernel/env.js'
 import type { NodeId } from '../../kernel/units.js'
 import type { MetadataImage } from '../../kraft/metadata/image.js'
+import type { Requester, RequestAuthorizer } from '../../kraft/metadata/request-authorizer.js'
 import type { LogConfig } from '../../log/log-config.js'
 import type { Apis } from '../../wire/apis.js'
 import type { ForwardableApi } from '../../wire/apis.js'
@@ -18,6 +19,8 @@ export interface LocalControllerHost {
   readonly env: Env
   readonly brokerId: NodeId
   readonly zk: KafkaZkClient
+  /** Who may do what. */
+  readonly auth: RequestAuthorizer
   readonly image: () => MetadataImage
   readonly topicDefaults: () => LogConfig
   /** A client for the channel to one broker. */
@@ -34,11 +37,11 @@ export interface LocalController {
   start(): void
   /** Ends what is under way, and the office. */
   shutdown(done: () => void): void
-  /** `isClient`: the request itself came from a client, and is not made on its behalf. `undefined`: close the connection. */
+  /** `client`: who sent the request, when it is not made on somebody's behalf; that one must be allowed it. `undefined`: close the connection. */
   handle<A extends ForwardableApi>(
     api: A,
     body: Apis[A]['request'],
-    isClient: boolean,
+    client: Requester | undefined,
     done: (response: Apis[A]['response'] | undefined) => void,
   ): void
   alterPartition(

@@ -2,6 +2,7 @@
 
 import { type ConfigOf, parseConfig } from '../../kernel/config-def.js'
 import type { Problem } from '../../kernel/errors.js'
+import { ACL_AUTHORIZER, STANDARD_AUTHORIZER } from '../../kraft/metadata/authorizer-config.js'
 import { QUORUM_SETTINGS } from '../../kraft/quorum-config.js'
 import { ZOOKEEPER_MODE_SETTINGS } from '../../zookeeper/kafka/zookeeper-settings.js'
 
@@ -27,11 +28,9 @@ export function parseZooKeeperBrokerConfig(
     if (Object.hasOwn(ZOOKEEPER_MODE_SETTINGS, name)) own[name] = value
     else if (KRAFT_ONLY.has(name)) {
       problems.push({ message: `${name} is a setting of KRaft mode`, mend: 'leave it out, or set cluster.mode: kraft' })
-    } else if (name === 'authorizer.class.name' && value !== '') {
-      problems.push({
-        message: 'no authorizer is simulated in ZooKeeper mode',
-        mend: 'leave it out, or set cluster.mode: kraft',
-      })
+    } else if (name === 'authorizer.class.name' && value === STANDARD_AUTHORIZER) {
+      const message = `${value} keeps its ACLs in the metadata log, which ZooKeeper mode has not`
+      problems.push({ message, mend: `write ${ACL_AUTHORIZER}` })
     } else rest[name] = value
   }
   return { zookeeper: parseConfig(ZOOKEEPER_MODE_SETTINGS, own, problems), rest }

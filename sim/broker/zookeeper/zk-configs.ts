@@ -1,14 +1,13 @@
 /**
  * Settings of topics and brokers as a broker follows them in ZooKeeper (`ZkConfigManager`, `ZkNodeChangeNotificationListener`).
  *
- * They are read when the broker starts, when a log is made, and when a child of /config/changes names their entity. Children that were handled are
- * not handled again; those older than 15 minutes are deleted by whoever sees them. After a session expired everything is looked at again.
+ * They are read when the broker starts, when a log is made, and when a child of /config/changes names their entity.
  */
 
 import type { Env } from '../../kernel/env.js'
-import type { Millis, NodeId } from '../../kernel/units.js'
-import { isZooKeeperTrouble, type KafkaZkClient } from '../../zookeeper/kafka/kafka-zk-client.js'
-import { type Task, TaskQueue } from '../../zookeeper/kafka/task.js'
+import type { NodeId } from '../../kernel/units.js'
+import type { KafkaZkClient } from '../../zookeeper/kafka/kafka-zk-client.js'
+import type { Task } from '../../zookeeper/kafka/task.js'
 import {
   ConfigChangeZnode,
   type ConfigEntity,
@@ -16,8 +15,8 @@ import {
   DEFAULT_ENTITY,
   Path,
 } from '../../zookeeper/kafka/znodes.js'
+import { ChangeNotifications } from './change-notifications.js'
 
-const EXPIRATION_MS: Millis = 900_000
 const PREFIX = 'config_change_'
 
 export interface ZkConfigsOptions {
@@ -28,15 +27,17 @@ export interface ZkConfigsOptions {
 }
 
 export class ZkConfigs {
-  readonly #env: Env
   readonly #options: ZkConfigsOptions
-  readonly #queue = new TaskQueue()
-  #lastHandled = -1
-  #isClosed = false
+  readonly #changes: ChangeNotifications
 
   constructor(env: Env, options: ZkConfigsOptions) {
-    this.#env = env
     this.#options = options
+    this.#changes = new ChangeNotifications(env, {
+      zk: options.zk,
+      path: Path.configChanges,
+      prefix: PREFIX,
+      handle: (data) => this.#handle(ConfigChangeZnode.decode(data)),
+    })
   }
 
   /** What holds for this broker, and for all topics that there are. @throws KeeperFailure */
@@ -53,43 +54,11 @@ export class ZkConfigs {
 
   /** From now on changes are heard of. */
   startup(): void {
-    const { zk } = this.#options
-    zk.registerChildHandler(Path.configChanges, () => this.#look())
-    zk.registerStateHandler('config-changes', { afterInitializingSession: () => this.#look() })
-    this.#look()
+    this.#changes.start()
   }
 
   close(): void {
-    this.#isClosed = true
-    this.#options.zk.unregisterChildHandler(Path.configChanges)
-    this.#options.zk.unregisterStateHandler('config-changes')
-  }
-
-  #look(): void {
-    this.#queue.put(() => this.#tryChanges())
-  }
-
-  *#tryChanges(): Task<void> {
-    try {
-      if (!this.#isClosed) yield* this.#handleChanges()
-    } catch (error) {
-      // The next change, or the next session, looks again.
-      if (!isZooKeeperTrouble(error)) throw error
-    }
-  }
-
-  *#handleChanges(): Task<void> {
-    const { zk } = this.#options
-    const names = (yield* zk.getChildren(Path.configChanges)).slice().sort()
-    const now = this.#env.clock.wallMs()
-    for (const name of names) {
-      const number = Number(name.slice(PREFIX.length))
-      const found = yield* zk.getData(`${Path.configChanges}/${name}`)
-      if (found !== undefined && number > this.#lastHandled) yield* this.#handle(ConfigChangeZnode.decode(found.data))
-      if (number > this.#lastHandled) this.#lastHandled = number
-      if (found !== undefined && now - found.stat.ctime > EXPIRATION_MS)
-        yield* zk.delete(`${Path.configChanges}/${name}`)
-    }
+    this.#changes.close()
   }
 
   *#handle(entityPath: string | undefined): Task<void> {

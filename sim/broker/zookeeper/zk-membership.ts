@@ -2,7 +2,8 @@
  * A broker of a cluster in ZooKeeper mode (`KafkaServer` of Kafka 3.9).
  *
  * Starting: session → top-level znodes → cluster id, meta.properties → settings → logs opened and recovered → registered (an ephemeral znode; its
- * czxid is the broker epoch) → controller runs for election → changes of settings are heard of → serving. A broker that finds no ensemble in time,
+ * czxid is the broker epoch) → controller runs for election → the authorizer, if there is to be one, has a session of its own and reads its
+ * ACLs → changes of settings are heard of → serving. A broker that finds no ensemble in time,
  * or its znode still there from a session of another process, ends, as Kafka does; whoever started it may start it again.
  *
  *   NOT_RUNNING → STARTING ─settings known→ RECOVERY ─serving→ RUNNING ─stop→ PENDING_CONTROLLED_SHUTDOWN → SHUTTING_DOWN
@@ -18,9 +19,12 @@ import { DiskError, type Env } from '../../kernel/env.js'
 import { assert } from '../../kernel/errors.js'
 import type { NodeName } from '../../kernel/names.js'
 import { LONG_MAX, type Millis, type NodeId, type Offset } from '../../kernel/units.js'
+import { AclOperation } from '../../kraft/metadata/acl.js'
+import { authorizerOptions } from '../../kraft/metadata/authorizer-config.js'
+import { type Requester, RequestAuthorizer } from '../../kraft/metadata/request-authorizer.js'
 import type { LogConfig } from '../../log/log-config.js'
-import type { Apis } from '../../wire/apis.js'
-import type { ForwardableApi } from '../../wire/apis.js'
+import type { ApiName, Apis, ForwardableApi } from '../../wire/apis.js'
+import { errorResponse } from '../../wire/error-response.js'
 import { Errors } from '../../wire/errors.js'
 import type { RequestClient, RequestClientOptions, RpcResult } from '../../wire/request-client.js'
 import type { SessionClient, SessionListener } from '../../zookeeper/api.js'
@@ -35,8 +39,10 @@ import type { BrokerState, ShutdownReason } from '../broker-lifecycle.js'
 import { ControllerChannel } from '../controller-channel.js'
 import type { RequestOrigin } from '../forwarding.js'
 import type { ClusterAdministration, Membership, MembershipHost } from '../membership.js'
+import { AclAuthorizer } from './acl-authorizer.js'
 import { ControlRequests } from './control-requests.js'
 import type { LocalController, MakeLocalController } from './local-controller.js'
+import { ZkAclApis } from './zk-acl-apis.js'
 import { ZkConfigs } from './zk-configs.js'
 import { ZkIsrChanges } from './zk-isr-changes.js'
 import { ZkMetadata } from './zk-metadata.js'
@@ -72,6 +78,7 @@ export class ZkMembership implements Membership, ClusterAdministration {
   readonly incarnationId = ''
   readonly kraftVersion = 0
   readonly administration: ClusterAdministration = this
+  readonly auth: RequestAuthorizer
   readonly controller: ControllerChannel
   readonly isrChanges: IsrChanges
   readonly handlers: ApiHandlers
@@ -79,6 +86,8 @@ export class ZkMembership implements Membership, ClusterAdministration {
   readonly #env: Env
   readonly #options: ZkMembershipOptions
   readonly #zk: KafkaZkClient
+  readonly #authorizer: AclAuthorizer | undefined
+  readonly #aclApis: ZkAclApis
   readonly #metadata = new ZkMetadata()
   readonly #control: ControlRequests
   readonly #configs: ZkConfigs
@@ -93,9 +102,11 @@ export class ZkMembership implements Membership, ClusterAdministration {
     const { brokerId, config, zookeeper, requests, host, makeController, topicDefaults } = options
     this.#env = env
     this.#options = options
-    this.#zk = new KafkaZkClient({
-      connect: (listener) => options.connect(env, listener, zookeeper['zookeeper.session.timeout.ms']),
-    })
+    this.#zk = this.#connect()
+    const access = authorizerOptions(config)
+    this.#authorizer = access && new AclAuthorizer(env, { ...access, connect: () => this.#connect() })
+    this.auth = new RequestAuthorizer(env, this.#authorizer)
+    this.#aclApis = new ZkAclApis(this.auth, this.#authorizer)
     this.#configs = new ZkConfigs(env, {
       zk: this.#zk,
       brokerId,
@@ -113,6 +124,7 @@ export class ZkMembership implements Membership, ClusterAdministration {
       env,
       brokerId,
       zk: this.#zk,
+      auth: this.auth,
       image: () => this.#metadata.image,
       topicDefaults,
       requests: () => requests(this.#connectionTo(config['request.timeout.ms'])),
@@ -128,7 +140,14 @@ export class ZkMembership implements Membership, ClusterAdministration {
           send: (body, done) => this.#alterPartition.send('AlterPartition', body, done),
         })
       : new ZkIsrChanges(env, { zk: this.#zk, decidedBy: (partition) => this.#control.decidedBy(partition) })
-    this.handlers = { ...this.#control.handlers, ...this.#controllerHandlers() }
+    this.handlers = this.#forClusterMembers({ ...this.#control.handlers, ...this.#controllerHandlers() })
+  }
+
+  #connect(): KafkaZkClient {
+    const { connect, zookeeper } = this.#options
+    return new KafkaZkClient({
+      connect: (listener) => connect(this.#env, listener, zookeeper['zookeeper.session.timeout.ms']),
+    })
   }
 
   get state(): BrokerState {
@@ -176,6 +195,9 @@ export class ZkMembership implements Membership, ClusterAdministration {
     })
     yield* this.#register()
     this.#local.start()
+    if (this.#authorizer !== undefined && !(yield* this.#authorizer.configure(timeoutMs))) {
+      return this.#env.halt(NO_ENSEMBLE)
+    }
     this.#configs.startup()
     this.#become('RUNNING', 'started')
     host.startServing()
@@ -255,6 +277,7 @@ export class ZkMembership implements Membership, ClusterAdministration {
   detach(): void {
     this.#configs.close()
     this.#control.close()
+    this.#authorizer?.close()
   }
 
   close(done: () => void): void {
@@ -288,15 +311,32 @@ export class ZkMembership implements Membership, ClusterAdministration {
     origin: RequestOrigin,
     done: (response: Apis[A]['response'] | undefined) => void,
   ): void {
-    this.#local.handle(api, body, origin.api === api, (response) => {
+    const answer = (response: Apis[A]['response'] | undefined): void => {
       if (!this.#isClosed) done(response)
-    })
+    }
+    if (api === 'CreateAcls' || api === 'DeleteAcls') {
+      return this.#aclApis.handle(api, body as never, origin, answer as (response: object) => void)
+    }
+    this.#local.handle(api, body, origin.api === api ? origin : undefined, answer)
   }
 
   send<A extends ForwardableApi>(api: A, body: Apis[A]['request'], done: () => void): void {
-    this.#local.handle(api, body, false, () => {
+    this.#local.handle(api, body, undefined, () => {
       if (!this.#isClosed) done()
     })
+  }
+
+  /** What only brokers may ask of one another. */
+  #forClusterMembers(handlers: ApiHandlers): ApiHandlers {
+    const denied = { error: Errors.CLUSTER_AUTHORIZATION_FAILED, message: null }
+    const guarded = Object.entries(handlers).map(([api, handle]) => [
+      api,
+      (request: Requester & { readonly body: object; respond(body: object): void }) => {
+        if (this.auth.onCluster(request, AclOperation.CLUSTER_ACTION)) return handle(request as never)
+        request.respond(errorResponse(api as ApiName, request.body as never, denied))
+      },
+    ])
+    return Object.fromEntries(guarded) as ApiHandlers
   }
 
   #controllerHandlers(): ApiHandlers {

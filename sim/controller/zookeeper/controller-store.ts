@@ -377,8 +377,11 @@ export class ControllerStore {
   *setUpFeatures(isSupported: boolean): Task<void> {
     const status = isSupported ? 1 : 0
     const found = yield* this.zk.getData(Path.feature)
-    if (found === undefined) yield* this.zk.create(Path.feature, FeatureZnode.encode(status), 'PERSISTENT')
-    else if (FeatureZnode.decodeStatus(found.data) !== status) {
+    if (found === undefined) {
+      yield* this.zk.create(Path.feature, FeatureZnode.encode(status), 'PERSISTENT')
+      // For its version, which brokers wait for.
+      yield* this.zk.getData(Path.feature)
+    } else if (FeatureZnode.decodeStatus(found.data) !== status) {
       yield* this.zk.setData(Path.feature, FeatureZnode.encode(status), ANY_VERSION)
     }
   }

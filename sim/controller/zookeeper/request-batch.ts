@@ -21,7 +21,8 @@ import type { UpdateMetadataPartitionState, UpdateMetadataResponse } from '../..
 import {
   type LeadershipInfo,
   LEADER_DURING_DELETE,
-  EPOCH_DURING_DELETE,
+  INITIAL_LEADER_EPOCH,
+  INITIAL_PARTITION_EPOCH,
   type ReplicaAssignment,
   type TopicPartition,
 } from '../../zookeeper/kafka/znodes.js'
@@ -146,9 +147,10 @@ export class RequestBatch {
           partitionIndex: partition.index,
           controllerEpoch,
           leader: isBeingDeleted ? LEADER_DURING_DELETE : leaderAndIsr.leader,
-          leaderEpoch: isBeingDeleted ? EPOCH_DURING_DELETE : leaderAndIsr.leaderEpoch,
+          // Of a topic that is being deleted no more is told than who was in sync (`LeaderAndIsr.duringDelete`).
+          leaderEpoch: isBeingDeleted ? INITIAL_LEADER_EPOCH : leaderAndIsr.leaderEpoch,
           isr: leaderAndIsr.isr,
-          zkVersion: leaderAndIsr.partitionEpoch,
+          zkVersion: isBeingDeleted ? INITIAL_PARTITION_EPOCH : leaderAndIsr.partitionEpoch,
           replicas,
           offlineReplicas: replicas.filter((id) => !context.isReplicaOnline(id, partition)),
         },

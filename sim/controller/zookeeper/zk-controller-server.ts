@@ -10,16 +10,19 @@
  *   AlterConfigs, IncrementalAlterConfigs            written by whichever broker was asked
  *   UpdateFeatures                                   no feature exists to be finalised: refused one by one
  *   UnregisterBroker, DescribeQuorum                 KRaft only: the connection is closed
+ *
+ * What a client may not do is refused as it is: what needs the cluster before the office is looked at, what needs topics afterwards.
  */
 
 import type { Env, EnvTimer } from '../../kernel/env.js'
 import type { Millis, NodeId } from '../../kernel/units.js'
+import { AclOperation } from '../../kraft/metadata/acl.js'
 import type { MetadataImage } from '../../kraft/metadata/image.js'
+import { RESOURCE_BROKER, RESOURCE_TOPIC } from '../../kraft/metadata/records.js'
+import type { Operation, Requester, RequestAuthorizer } from '../../kraft/metadata/request-authorizer.js'
 import { type LogConfig, logConfig } from '../../log/log-config.js'
 import type { ApiName, Apis, ForwardableApi } from '../../wire/apis.js'
-import type { ApiError } from '../../wire/error-response.js'
-import { errorResponse } from '../../wire/error-response.js'
-import { failedTopic } from '../../wire/error-response.js'
+import { type ApiError, errorResponse, failedTopic } from '../../wire/error-response.js'
 import { Errors } from '../../wire/errors.js'
 import type { RequestClient } from '../../wire/request-client.js'
 import { ZERO_UUID } from '../../wire/uuid.js'
@@ -27,7 +30,7 @@ import { isZooKeeperTrouble, type KafkaZkClient } from '../../zookeeper/kafka/ka
 import { runTask, type Task } from '../../zookeeper/kafka/task.js'
 import { NO_LEADER, topicPartition } from '../../zookeeper/kafka/znodes.js'
 import { apiError, NO_ERROR } from '../controller-result.js'
-import { findTopicsToDelete, type Permitted } from '../delete-topics.js'
+import { findTopicsToDelete } from '../delete-topics.js'
 import { CLUSTER_METADATA_TOPIC } from '../topic-names.js'
 import { ControllerChannels } from './controller-channels.js'
 import { ControllerContext } from './controller-context.js'
@@ -39,13 +42,14 @@ import { RequestBatch } from './request-batch.js'
 import { ZkAdmin, type TopicOutcome } from './zk-admin.js'
 import { ZkController } from './zk-controller.js'
 import type { ZooKeeperControllerConfig } from './zk-controller-config.js'
-import type { ReassignmentErrors } from './reassignments.js'
 
 /** What the controller needs of the broker in whose process it lives. */
 export interface ControllerHost {
   readonly env: Env
   readonly brokerId: NodeId
   readonly zk: KafkaZkClient
+  /** Who may do what. */
+  readonly auth: RequestAuthorizer
   /** What the broker knows of the cluster. */
   readonly image: () => MetadataImage
   readonly topicDefaults: () => LogConfig
@@ -56,7 +60,7 @@ export interface ControllerHost {
 }
 
 type Answer<A extends ApiName> = (response: Apis[A]['response'] | undefined) => void
-type Handler<A extends ApiName> = (body: Apis[A]['request'], done: Answer<A>, isClient: boolean) => void
+type Handler<A extends ApiName> = (body: Apis[A]['request'], done: Answer<A>, client: Requester | undefined) => void
 
 /** An answer that waits for the broker's metadata. */
 interface Delayed {
@@ -67,8 +71,9 @@ interface Delayed {
 
 const throttleTimeMs = 0
 const PREFERRED = 0
-/** There is none in ZooKeeper mode. */
-const NO_AUTHORIZER = apiError(Errors.SECURITY_DISABLED, 'No Authorizer is configured.')
+const { ALTER, ALTER_CONFIGS, CREATE, DELETE, DESCRIBE, DESCRIBE_CONFIGS } = AclOperation
+const DENIED = apiError(Errors.CLUSTER_AUTHORIZATION_FAILED)
+const TOPIC_DENIED = apiError(Errors.TOPIC_AUTHORIZATION_FAILED)
 
 export class ZkControllerServer {
   readonly controller: ZkController
@@ -104,17 +109,19 @@ export class ZkControllerServer {
     this.controller = new ZkController({ core, channels, config, registerBroker: host.registerBroker })
     this.admin = new ZkAdmin(env, { zk, brokerId, config, image: host.image, topicDefaults })
     this.#handlers = {
-      CreateTopics: (body, done, isClient) => this.#createTopics(body, done, isClient),
-      DeleteTopics: (body, done) => this.#deleteTopics(body, done),
-      CreatePartitions: (body, done) => this.#createPartitions(body, done),
-      ElectLeaders: (body, done) => this.#electLeaders(body, done),
-      AlterConfigs: (body, done) => this.#alterConfigs(body, false, done),
-      IncrementalAlterConfigs: (body, done) => this.#alterConfigs(body, true, done),
-      AlterPartitionReassignments: (body, done) => this.#alterReassignments(body, done),
-      ListPartitionReassignments: (body, done) => this.#listReassignments(body, done),
-      UpdateFeatures: (body, done) => this.#updateFeatures(body, done),
-      CreateAcls: (body, done) => done(errorResponse('CreateAcls', body, NO_AUTHORIZER)),
-      DeleteAcls: (body, done) => done(errorResponse('DeleteAcls', body, NO_AUTHORIZER)),
+      CreateTopics: (body, done, client) => this.#createTopics(body, done, client),
+      DeleteTopics: (body, done, client) => this.#deleteTopics(body, done, client),
+      CreatePartitions: (body, done, client) => this.#createPartitions(body, done, client),
+      ElectLeaders: this.#ifAllowed('ElectLeaders', ALTER, (body, done) => this.#electLeaders(body, done)),
+      AlterConfigs: (body, done, client) => this.#alterConfigs(body, false, done, client),
+      IncrementalAlterConfigs: (body, done, client) => this.#alterConfigs(body, true, done, client),
+      AlterPartitionReassignments: this.#ifAllowed('AlterPartitionReassignments', ALTER, (body, done) =>
+        this.#alterReassignments(body, done),
+      ),
+      ListPartitionReassignments: this.#ifAllowed('ListPartitionReassignments', DESCRIBE, (body, done) =>
+        this.#listReassignments(body, done),
+      ),
+      UpdateFeatures: this.#ifAllowed('UpdateFeatures', ALTER, (body, done) => this.#updateFeatures(body, done)),
     }
   }
 
@@ -198,20 +205,54 @@ export class ZkControllerServer {
 
   // ── administrators ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** `isClient`: the request itself came from a client, and is not made on its behalf. `undefined`: close the connection. */
-  handle<A extends ForwardableApi>(api: A, body: Apis[A]['request'], isClient: boolean, done: Answer<A>): void {
+  /**
+   * `client`: who sent the request, when it is not made on somebody's behalf; that one must be allowed it. `undefined` as the answer: close the
+   * connection.
+   */
+  handle<A extends ForwardableApi>(
+    api: A,
+    body: Apis[A]['request'],
+    client: Requester | undefined,
+    done: Answer<A>,
+  ): void {
     const handler = this.#handlers[api] as Handler<A> | undefined
     if (handler === undefined) done(undefined)
-    else handler(body, done, isClient)
+    else handler(body, done, client)
   }
 
-  #createTopics(body: Apis['CreateTopics']['request'], done: Answer<'CreateTopics'>, isClient: boolean): void {
+  #ifAllowed<A extends ForwardableApi>(api: A, operation: Operation, handler: Handler<A>): Handler<A> {
+    return (body, done, client) => {
+      if (client === undefined || this.#host.auth.onCluster(client, operation)) handler(body, done, client)
+      else done(errorResponse(api, body, DENIED))
+    }
+  }
+
+  /** Of these topics, those on which the operation is allowed. */
+  #permitted(client: Requester | undefined, operation: Operation, names: Iterable<string>): ReadonlySet<string> {
+    return client === undefined ? new Set(names) : this.#host.auth.topics(client, operation, names)
+  }
+
+  #createTopics(
+    body: Apis['CreateTopics']['request'],
+    done: Answer<'CreateTopics'>,
+    client: Requester | undefined,
+  ): void {
+    const isClient = client !== undefined
     if (isClient && !this.isActive) return done(errorResponse('CreateTopics', body, apiError(Errors.NOT_CONTROLLER)))
     const { admin } = this
+    const { auth } = this.#host
     const { single, refused } = onceNamed(body.topics, ({ name }) => name)
-    const topics = single.filter(({ name }) => name !== CLUSTER_METADATA_TOPIC)
+    const forUsers = single.filter(({ name }) => name !== CLUSTER_METADATA_TOPIC)
     const rest = refused.map((name) => failedTopic(name, apiError(Errors.INVALID_REQUEST, 'named twice')))
-    if (topics.length < single.length) rest.push(failedTopic(CLUSTER_METADATA_TOPIC, apiError(Errors.INVALID_REQUEST)))
+    if (forUsers.length < single.length) {
+      rest.push(failedTopic(CLUSTER_METADATA_TOPIC, apiError(Errors.INVALID_REQUEST)))
+    }
+    const mayCreateAny = isClient && auth.onCluster(client, CREATE, 'quietly')
+    const names = forUsers.map(({ name }) => name)
+    const creatable = this.#permitted(mayCreateAny ? undefined : client, CREATE, names)
+    const topics = forUsers.filter(({ name }) => creatable.has(name))
+    for (const name of names) if (!creatable.has(name)) rest.push(failedTopic(name, TOPIC_DENIED))
+    const mayShow = (name: string): boolean => !isClient || auth.onTopic(client, DESCRIBE_CONFIGS, name, 'quietly')
     const create = function* (): Task<TopicOutcome[]> {
       const outcomes: TopicOutcome[] = []
       for (const topic of topics) outcomes.push(yield* admin.createTopic(topic, body.validateOnly))
@@ -219,18 +260,33 @@ export class ZkControllerServer {
     }
     runTask(create(), (outcomes) => {
       this.#whenLed(outcomes, body.validateOnly, body.timeoutMs, (errors) => {
-        const results = outcomes.map((outcome, at) => createdTopic(outcome, errors[at] ?? NO_ERROR))
+        const results = outcomes.map((outcome, at) => createdTopic(outcome, errors[at] ?? NO_ERROR, mayShow))
         done({ throttleTimeMs, topics: [...results, ...rest] })
       })
     })
   }
 
-  #createPartitions(body: Apis['CreatePartitions']['request'], done: Answer<'CreatePartitions'>): void {
+  #createPartitions(
+    body: Apis['CreatePartitions']['request'],
+    done: Answer<'CreatePartitions'>,
+    client: Requester | undefined,
+  ): void {
     if (!this.isActive) return done(errorResponse('CreatePartitions', body, apiError(Errors.NOT_CONTROLLER)))
     const { admin } = this
     const { deletion } = this.controller
-    const { single, refused } = onceNamed(body.topics, ({ name }) => name)
-    const rest = refused.map((name) => ({ name, errorCode: Errors.INVALID_REQUEST, errorMessage: 'named twice' }))
+    const { single: named, refused } = onceNamed(body.topics, ({ name }) => name)
+    const alterable = this.#permitted(
+      client,
+      ALTER,
+      named.map(({ name }) => name),
+    )
+    const single = named.filter(({ name }) => alterable.has(name))
+    const rest: Apis['CreatePartitions']['response']['results'][number][] = [
+      ...refused.map((name) => ({ name, errorCode: Errors.INVALID_REQUEST, errorMessage: 'named twice' })),
+      ...named
+        .filter(({ name }) => !alterable.has(name))
+        .map(({ name }) => ({ name, errorCode: TOPIC_DENIED.error, errorMessage: null })),
+    ]
     const create = function* (): Task<TopicOutcome[]> {
       const outcomes: TopicOutcome[] = []
       for (const topic of single) {
@@ -253,13 +309,27 @@ export class ZkControllerServer {
     })
   }
 
-  #deleteTopics(body: Apis['DeleteTopics']['request'], done: Answer<'DeleteTopics'>): void {
+  #deleteTopics(
+    body: Apis['DeleteTopics']['request'],
+    done: Answer<'DeleteTopics'>,
+    client: Requester | undefined,
+  ): void {
     if (!this.isActive) return done(errorResponse('DeleteTopics', body, apiError(Errors.NOT_CONTROLLER)))
     if (!this.#config['delete.topic.enable']) {
       return done(errorResponse('DeleteTopics', body, apiError(Errors.TOPIC_DELETION_DISABLED)))
     }
     const { admin } = this
-    const { refused, found } = findTopicsToDelete(this.#host.image(), body, everything)
+    let deletable: ReadonlySet<string> = new Set()
+    const { refused: unfit, found } = findTopicsToDelete(this.#host.image(), body, (names) => {
+      const describable = this.#permitted(client, DESCRIBE, names)
+      return { describable, deletable: (deletable = this.#permitted(client, DELETE, names)) }
+    })
+    // Who may not delete a topic is not told that it is none.
+    const refused = unfit.map((one) =>
+      one.errorCode === Errors.UNKNOWN_TOPIC_OR_PARTITION && !deletable.has(one.name ?? '')
+        ? { ...one, errorCode: TOPIC_DENIED.error, errorMessage: null }
+        : one,
+    )
     const remove = function* (): Task<{ id: string; name: string; error: ApiError }[]> {
       const outcomes: { id: string; name: string; error: ApiError }[] = []
       for (const [id, name] of found) outcomes.push({ id, name, error: yield* admin.deleteTopic(name) })
@@ -326,8 +396,15 @@ export class ZkControllerServer {
     body: Apis['AlterConfigs']['request'] | Apis['IncrementalAlterConfigs']['request'],
     isIncremental: boolean,
     done: Answer<'AlterConfigs'> & Answer<'IncrementalAlterConfigs'>,
+    client: Requester | undefined,
   ): void {
     const { admin } = this
+    const { auth } = this.#host
+    const refusalOf = (type: number, name: string): ApiError | undefined => {
+      if (client === undefined) return undefined
+      if (type === RESOURCE_BROKER) return auth.onCluster(client, ALTER_CONFIGS) ? undefined : DENIED
+      return type !== RESOURCE_TOPIC || auth.onTopic(client, ALTER_CONFIGS, name) ? undefined : TOPIC_DENIED
+    }
     const alter = function* (): Task<Apis['AlterConfigs']['response']['responses']> {
       const responses: Apis['AlterConfigs']['response']['responses'][number][] = []
       for (const { resourceType, resourceName, configs } of body.resources) {
@@ -337,7 +414,8 @@ export class ZkControllerServer {
           operation: 'configOperation' in config ? config.configOperation : 0,
         }))
         const change = { resourceType, resourceName, changes, replaces: !isIncremental }
-        const { error, message } = yield* admin.alterConfigs(change, body.validateOnly)
+        const refusal = refusalOf(resourceType, resourceName)
+        const { error, message } = refusal ?? (yield* admin.alterConfigs(change, body.validateOnly))
         responses.push({ errorCode: error, errorMessage: message, resourceType, resourceName })
       }
       return responses
@@ -357,15 +435,9 @@ export class ZkControllerServer {
         target: replicas,
       })),
     )
+    // A controller that is deposed meanwhile answers nobody: the client waits until its request times out, as in Kafka.
     this.controller.ask('ApiPartitionReassignment', refuse, function* () {
-      let errors: ReassignmentErrors
-      try {
-        errors = yield* reassignments.alter(wanted)
-      } catch (error) {
-        refuse()
-        throw error
-      }
-      done(reassignmentResponse(body, errors))
+      done(reassignmentResponse(body, yield* reassignments.alter(wanted)))
     })
   }
 
@@ -431,16 +503,22 @@ export class ZkControllerServer {
   }
 }
 
-function createdTopic(outcome: TopicOutcome, error: ApiError): Apis['CreateTopics']['response']['topics'][number] {
+/** Who may not see the settings of a topic is not told its size either. */
+function createdTopic(
+  outcome: TopicOutcome,
+  error: ApiError,
+  mayShow: (name: string) => boolean,
+): Apis['CreateTopics']['response']['topics'][number] {
   if (error.error !== Errors.NONE) return failedTopic(outcome.topic, error)
+  const isShown = mayShow(outcome.topic)
   return {
     name: outcome.topic,
     topicId: outcome.topicId ?? ZERO_UUID,
     errorCode: Errors.NONE,
     errorMessage: null,
-    topicConfigErrorCode: Errors.NONE,
-    numPartitions: outcome.partitions.length,
-    replicationFactor: outcome.replicationFactor ?? -1,
+    topicConfigErrorCode: isShown ? Errors.NONE : TOPIC_DENIED.error,
+    numPartitions: isShown ? outcome.partitions.length : -1,
+    replicationFactor: isShown ? (outcome.replicationFactor ?? -1) : -1,
     configs: [],
   }
 }
@@ -453,9 +531,4 @@ function onceNamed<T>(items: readonly T[], nameOf: (item: T) => string): { singl
     single: items.filter((item) => counts.get(nameOf(item)) === 1),
     refused: [...counts].filter(([, count]) => count > 1).map(([name]) => name),
   }
-}
-
-/** Nobody's permissions are asked about. */
-function everything(names: ReadonlySet<string>): Permitted {
-  return { describable: names, deletable: names }
 }

@@ -120,7 +120,11 @@ export function matchesFilter(filter: AclFilter, acl: Acl): boolean {
   )
 }
 
-function matchesResource(filter: AclFilter, { resourceType, resourceName, patternType }: Acl): boolean {
+/** What a filter says of the resource alone (`ResourcePatternFilter`). */
+export function matchesResource(
+  filter: AclFilter,
+  { resourceType, resourceName, patternType }: Pick<Acl, 'resourceType' | 'resourceName' | 'patternType'>,
+): boolean {
   const { resourceTypeFilter, resourceNameFilter, patternTypeFilter } = filter
   if (resourceTypeFilter !== ResourceType.ANY && resourceTypeFilter !== resourceType) return false
   if (

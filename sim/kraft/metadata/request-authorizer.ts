@@ -9,7 +9,8 @@ import type { Env } from '../../kernel/env.js'
 import type { NodeName } from '../../kernel/names.js'
 import type { ApiName } from '../../wire/apis.js'
 import { type AclOperation, CLUSTER_NAME, operationWord, ResourceType, resourceWord } from './acl.js'
-import { type StandardAuthorizer, supportedOperations } from './standard-authorizer.js'
+import type { Authorizer } from './authorizer.js'
+import { supportedOperations } from './standard-authorizer.js'
 
 /** The sender of a request; an IncomingRequest is one. */
 export interface Requester {
@@ -24,10 +25,10 @@ export type Operation = (typeof AclOperation)[keyof typeof AclOperation]
 export type Audit = 'told' | 'quietly'
 
 export class RequestAuthorizer {
-  readonly authorizer: StandardAuthorizer | undefined
+  readonly authorizer: Authorizer | undefined
   readonly #env: Pick<Env, 'emit'>
 
-  constructor(env: Pick<Env, 'emit'>, authorizer: StandardAuthorizer | undefined) {
+  constructor(env: Pick<Env, 'emit'>, authorizer: Authorizer | undefined) {
     this.#env = env
     this.authorizer = authorizer
   }

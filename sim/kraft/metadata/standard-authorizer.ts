@@ -24,6 +24,7 @@ import {
   WILDCARD,
   WILDCARD_PRINCIPAL,
 } from './acl.js'
+import type { Authorizer } from './authorizer.js'
 import type { Uuid } from './records.js'
 
 const EVERYTHING = 0xffff
@@ -59,7 +60,7 @@ export interface AuthorizerOptions {
   readonly allowEveryoneIfNoAclFound: boolean
 }
 
-export class StandardAuthorizer {
+export class StandardAuthorizer implements Authorizer {
   readonly #options: AuthorizerOptions
   #acls: ReadonlyMap<Uuid, Acl> = new Map()
   #loaded = false
@@ -121,23 +122,7 @@ export class StandardAuthorizer {
    */
   authorizeByResourceType(principal: string, host: string, operation: number, resourceType: number): boolean {
     if (this.authorize(principal, host, operation, resourceType, ANY_NAME)) return true
-    const denied = { literal: new Set<string>(), prefixed: new Set<string>() }
-    const allowed = { literal: new Set<string>(), prefixed: new Set<string>() }
-    for (const acl of this.#acls.values()) {
-      if (acl.resourceType !== resourceType || !concerns(acl, principal, host)) continue
-      if (acl.operation !== operation && acl.operation !== AclOperation.ALL) continue
-      const side = acl.permissionType === AclPermission.DENY ? denied : allowed
-      ;(acl.patternType === PatternType.PREFIXED ? side.prefixed : side.literal).add(acl.resourceName)
-    }
-    if (denied.literal.has(WILDCARD)) return false
-    if (allowed.literal.has(WILDCARD)) return true
-    const isDenied = (name: string): boolean => {
-      for (const prefix of denied.prefixed) if (prefix !== '' && name.startsWith(prefix)) return true
-      return false
-    }
-    for (const name of allowed.literal) if (!denied.literal.has(name) && !isDenied(name)) return true
-    for (const name of allowed.prefixed) if (!isDenied(name)) return true
-    return false
+    return isAnyAllowed(this.#acls.values(), principal, host, operation, resourceType, false)
   }
 
   /** In the order of their creation. */
@@ -167,6 +152,37 @@ export class StandardAuthorizer {
 
 function concerns({ principal, host }: Acl, who: string, from: string): boolean {
   return (principal === who || principal === WILDCARD_PRINCIPAL) && (host === WILDCARD || host === from)
+}
+
+/**
+ * Whether some entry allows the operation on resources of the type that no other takes away as a whole. `everyone`: what is not denied for
+ * all of them is allowed where no entry is about it. What entries imply does not count.
+ */
+export function isAnyAllowed(
+  acls: Iterable<Acl>,
+  principal: string,
+  host: string,
+  operation: number,
+  resourceType: number,
+  everyone: boolean,
+): boolean {
+  const denied = { literal: new Set<string>(), prefixed: new Set<string>() }
+  const allowed = { literal: new Set<string>(), prefixed: new Set<string>() }
+  for (const acl of acls) {
+    if (acl.resourceType !== resourceType || !concerns(acl, principal, host)) continue
+    if (acl.operation !== operation && acl.operation !== AclOperation.ALL) continue
+    const side = acl.permissionType === AclPermission.DENY ? denied : allowed
+    ;(acl.patternType === PatternType.PREFIXED ? side.prefixed : side.literal).add(acl.resourceName)
+  }
+  if (denied.literal.has(WILDCARD)) return false
+  if (everyone || allowed.literal.has(WILDCARD)) return true
+  const isDenied = (name: string): boolean => {
+    for (const prefix of denied.prefixed) if (prefix !== '' && name.startsWith(prefix)) return true
+    return false
+  }
+  for (const name of allowed.literal) if (!denied.literal.has(name) && !isDenied(name)) return true
+  for (const name of allowed.prefixed) if (!isDenied(name)) return true
+  return false
 }
 
 /** Operations that mean something on a resource, as bits (`AclEntry.supportedOperations`). */

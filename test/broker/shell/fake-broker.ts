@@ -12,6 +12,7 @@ import { ANONYMOUS } from '../../../sim/kernel/env.js'
 import { makeAuthorizer } from '../../../sim/kraft/metadata/authorizer-config.js'
 import type { MetadataImage } from '../../../sim/kraft/metadata/image.js'
 import { RequestAuthorizer } from '../../../sim/kraft/metadata/request-authorizer.js'
+import type { StandardAuthorizer } from '../../../sim/kraft/metadata/standard-authorizer.js'
 import { type ApiName, type Apis, maxVersion } from '../../../sim/wire/apis.js'
 import { BytesFrame, openRequest, type RequestFrame, ResponseFrame } from '../../../sim/wire/frame.js'
 import type { IncomingRequest } from '../../../sim/wire/request-server.js'
@@ -30,6 +31,7 @@ export class FakeBroker {
   readonly metadata: MetadataCache
   readonly config: BrokerDynamicConfig
   readonly auth: RequestAuthorizer
+  readonly authorizer: StandardAuthorizer | undefined
   /** Who asks. */
   principal = ANONYMOUS
   readonly #handlers
@@ -39,7 +41,8 @@ export class FakeBroker {
     const forwarding = new Forwarding(controller)
     this.metadata = new MetadataCache(node.env.random)
     this.config = new BrokerDynamicConfig(1, parseBrokerConfig(given))
-    this.auth = new RequestAuthorizer(node.env, makeAuthorizer(this.config.current))
+    this.authorizer = makeAuthorizer(this.config.current)
+    this.auth = new RequestAuthorizer(node.env, this.authorizer)
     const absent = undefined as never
     const context: ApiContext = {
       env: node.env,
@@ -69,7 +72,7 @@ export class FakeBroker {
   setImage(image: MetadataImage): void {
     this.metadata.setImage(image)
     this.config.apply(image)
-    this.auth.authorizer?.setAcls(image.acls)
+    this.authorizer?.setAcls(image.acls)
   }
 
   /** Gives the broker a request; the answer fills in when it comes. */
