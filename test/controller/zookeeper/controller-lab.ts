@@ -7,11 +7,14 @@ import type { Env } from '../../../sim/kernel/env.js'
 import { InvariantError } from '../../../sim/kernel/errors.js'
 import type { TraceEvent } from '../../../sim/kernel/events.js'
 import { millis, type NodeId } from '../../../sim/kernel/units.js'
+import type { Authorizer } from '../../../sim/kraft/metadata/authorizer.js'
 import type { MetadataImage } from '../../../sim/kraft/metadata/image.js'
+import { RequestAuthorizer } from '../../../sim/kraft/metadata/request-authorizer.js'
 import { defaultsOf } from '../../../sim/kernel/config-def.js'
 import { LOG_SETTINGS } from '../../../sim/log/log-config.js'
 import type { Apis } from '../../../sim/wire/apis.js'
 import type { RequestClient } from '../../../sim/wire/request-client.js'
+import { ZkIsrChanges } from '../../../sim/broker/zookeeper/zk-isr-changes.js'
 import { ZkMetadata } from '../../../sim/broker/zookeeper/zk-metadata.js'
 import { KafkaZkClient } from '../../../sim/zookeeper/kafka/kafka-zk-client.js'
 import { BrokerIdZnode, Path, PERSISTENT_PATHS } from '../../../sim/zookeeper/kafka/znodes.js'
@@ -31,12 +34,18 @@ export class ControllerLab {
   readonly ensemble = new FakeEnsemble()
   readonly events: TraceEvent[] = []
   readonly sent: Sent[] = []
+  /** Of brokers that are started from now on. */
+  authorizer: Authorizer | undefined
+  onEvent: (event: TraceEvent) => void = () => {}
   readonly #nodes = new Map<NodeId, LabBroker>()
   /** Answers by default that all is well; undefined: never. */
   answer: (sent: Sent) => object | undefined = wellDone
 
   constructor() {
-    this.engine.trace.watch('all', (event) => this.events.push(event))
+    this.engine.trace.watch('all', (event) => {
+      this.events.push(event)
+      this.onEvent(event)
+    })
     for (const path of PERSISTENT_PATHS) this.ensemble.put(path, null)
   }
 
@@ -81,6 +90,28 @@ export class ControllerLab {
   die(id: NodeId): this {
     this.broker(id).die()
     return this.run()
+  }
+
+  /** Dies, and is back before anybody looked: its znode is another. */
+  bounce(id: NodeId): this {
+    const { ensemble } = this
+    const path = Path.brokerId(id)
+    const node = ensemble.znodes.get(path)
+    if (node === undefined) throw new Error(`lab: no broker ${id}`)
+    ensemble.zxid++
+    node.stat = { ...node.stat, czxid: ensemble.zxid }
+    this.broker(id).brokerEpoch = ensemble.zxid
+    ensemble.touchChildren(Path.brokerIds)
+    return this.run()
+  }
+
+  /** A leader's own changes of the ISR, before 2.7. */
+  isrChanges(broker: LabBroker, decidedBy: () => number): ZkIsrChanges {
+    return new ZkIsrChanges(this.env(`b${broker.id}`), { zk: broker.zk, decidedBy })
+  }
+
+  wellDone(sent: Sent): object {
+    return wellDone(sent)
   }
 
   /** `1 e0 [1,2] v0`: leader, leader epoch, ISR, version. */
@@ -155,6 +186,7 @@ export class LabBroker {
         env: this.#env,
         brokerId: id,
         zk,
+        auth: new RequestAuthorizer(this.#env, this.#lab.authorizer),
         image: (): MetadataImage => this.metadata.image,
         topicDefaults: () => defaultsOf(LOG_SETTINGS),
         requests: () => this.#requests(),

@@ -36,6 +36,10 @@ export class FakeEnsemble {
   fault: (op: string, path: string) => ZooKeeperError | undefined = () => undefined
   /** Called before each write is applied. */
   before: (op: Op) => void = () => {}
+  /** Hears of every call when it is answered; `ops` are those of a write. */
+  onCall: (node: string, op: string, path: string, outcome: string, ops: readonly Op[]) => void = () => {}
+  /** The clock that znodes are stamped with. */
+  wallMs: () => number = () => 0
   zxid = 0
 
   connect(env: Env, listener: SessionListener): FakeSession {
@@ -97,7 +101,7 @@ export class FakeEnsemble {
     if (op.op === 'create') {
       const above = this.znodes.get(parent) as Znode
       const path = op.mode.endsWith('SEQUENTIAL') ? `${op.path}${String(above.sequence++).padStart(10, '0')}` : op.path
-      const made = znode(op.data, this.zxid, op.mode.startsWith('EPHEMERAL') ? owner : PERSISTENT)
+      const made = znode(op.data, this.zxid, op.mode.startsWith('EPHEMERAL') ? owner : PERSISTENT, this.wallMs())
       this.znodes.set(path, made)
       this.#fire('NodeCreated', path)
       this.#fire('NodeChildrenChanged', parent)
@@ -116,13 +120,18 @@ export class FakeEnsemble {
     return { op: 'setData', stat: node.stat }
   }
 
+  /** A child came and went: who watches the children is told. */
+  touchChildren(path: string): void {
+    this.#fire('NodeChildrenChanged', path)
+  }
+
   #fire(type: WatchEventType, path: string): void {
     for (const session of this.sessions) session.fire(type, path)
   }
 }
 
-function znode(data: Data, zxid: number, owner: string): Znode {
-  const times = { ctime: 0, mtime: 0 }
+function znode(data: Data, zxid: number, owner: string, now = 0): Znode {
+  const times = { ctime: now, mtime: now }
   const rest = { version: 0, cversion: 0, aversion: 0, dataLength: 0, numChildren: 0, pzxid: 0 }
   return { data, sequence: 0, stat: { czxid: zxid, mzxid: zxid, ephemeralOwner: owner, ...times, ...rest } }
 }
@@ -185,7 +194,13 @@ export class FakeSession implements SessionClient {
     if (watches.delete(path)) this.#env.soon(() => this.#listener.onWatch({ type, path }))
   }
 
-  #answer(op: string, path: string, run: () => object | ZooKeeperError, done: (result: never) => void): void {
+  #answer(
+    op: string,
+    path: string,
+    run: () => object | ZooKeeperError,
+    done: (result: never) => void,
+    ops: readonly Op[] = [],
+  ): void {
     if (this.#ensemble.calls.length > CALLS_MAX)
       throw new Error(`endless: ${this.#ensemble.calls.slice(-20).join('\n')}`)
     this.#env.soon(() => {
@@ -198,9 +213,18 @@ export class FakeSession implements SessionClient {
       const { zxid } = this.#ensemble
       if (typeof outcome === 'string') {
         this.#ensemble.calls.push(`${op} ${path} ${outcome}`)
+        this.#ensemble.onCall(this.#env.node, op, path, outcome, ops)
         return done({ ok: false, error: outcome, zxid, results: [] } as never)
       }
       this.#ensemble.calls.push(`${op} ${path} OK`)
+      const refused = (outcome as { ok?: boolean; error?: string }).ok === false
+      this.#ensemble.onCall(
+        this.#env.node,
+        op,
+        path,
+        refused ? String((outcome as { error?: string }).error) : 'OK',
+        ops,
+      )
       done({ ok: true, zxid, ...outcome } as never)
     })
   }
@@ -215,6 +239,7 @@ export class FakeSession implements SessionClient {
         return error === 'OK' ? this.#ensemble.apply(op, this.sessionId) : error
       },
       done,
+      [op],
     )
   }
 
@@ -292,6 +317,7 @@ export class FakeSession implements SessionClient {
         return { results: ops.map((op) => this.#ensemble.apply(op, this.sessionId)) }
       },
       done as (result: never) => void,
+      ops,
     )
   }
 

@@ -346,7 +346,7 @@ describe('what a batch says', () => {
     core.batch.addUpdateMetadata([1], [P])
     core.batch.addStopReplica([1], P, true)
     core.batch.send(EPOCH)
-    expect(states()).toMatchObject({ leader: -2, leaderEpoch: -2 })
+    expect(states()).toMatchObject({ leader: -2, leaderEpoch: 0, zkVersion: 0 })
     expect(states(1)).toMatchObject({ leaderEpoch: -2, deletePartition: true })
   })
 

@@ -333,7 +333,7 @@ describe('a reassignment', () => {
     const errors: number[] = []
     const partitions = [{ partitionIndex: 0, replicas: target }]
     const body = { timeoutMs: 1_000, allowReplicationFactorChange: true, topics: [{ name: 't', partitions }] }
-    cluster.controller.handle('AlterPartitionReassignments', body, true, (response) => {
+    cluster.controller.handle('AlterPartitionReassignments', body, undefined, (response) => {
       for (const topic of response?.responses ?? []) for (const one of topic.partitions) errors.push(one.errorCode)
     })
     cluster.run()
