@@ -36,11 +36,22 @@ export type CleanerStep = { readonly bytes: Bytes } | { readonly sync: LogSegmen
 /** The steps of a cleaning. It gives the offset up to which the log is clean. */
 export type Cleaning = Generator<CleanerStep, Offset, void>
 
+/** The log can not be cleaned, whatever is tried. */
+export class Uncleanable extends Error {}
+
 /** There is something in the log that is no record batch. */
-export class UnreadableLog extends Error {
+export class UnreadableLog extends Uncleanable {
   constructor(segment: LogSegment, position: Bytes) {
     super(`no record batch at position ${position} of segment ${segment.baseOffset}`)
     this.name = 'UnreadableLog'
+  }
+}
+
+/** Segments that were to become one have more index entries together than they had each: `segment.index.bytes` is too small. */
+export class FullIndex extends Uncleanable {
+  constructor(segment: LogSegment) {
+    super(`the index of the cleaned segment ${segment.baseOffset} is full`)
+    this.name = 'FullIndex'
   }
 }
 
@@ -67,7 +78,7 @@ export class Cleaner {
     this.#options = options
   }
 
-  /** @throws by its steps: DiskError, MalformedBytes, UnreadableLog */
+  /** @throws by its steps: DiskError, MalformedBytes, Uncleanable */
   *clean({ log, firstDirty, firstUncleanable }: LogToClean, nowMs: Millis): Cleaning {
     yield* this.#fillMap(log, firstDirty, firstUncleanable)
     const end = this.#options.map.latestOffset + 1
@@ -183,6 +194,7 @@ export class Cleaner {
       }
       if (bytes > 0) yield { bytes }
       for (const batch of kept) {
+        if (!cleaned.hasIndexRoom) throw new FullIndex(cleaned)
         log.append(cleaned, batch)
         into.push(batch)
       }

@@ -16,7 +16,7 @@
 import { DiskError, type Env, type EnvTimer } from '../kernel/env.js'
 import type { Bytes, Millis, Offset } from '../kernel/units.js'
 import { MalformedBytes } from '../wire/primitives.js'
-import { Cleaner, UnreadableLog, type CleanerStep, type Cleaning } from './cleaner.js'
+import { Cleaner, Uncleanable, type CleanerStep, type Cleaning } from './cleaner.js'
 import type { LogBrokerConfig } from './log-config.js'
 import { LogCleanerManager } from './log-cleaner-manager.js'
 import type { LogToClean } from './log-to-clean.js'
@@ -217,7 +217,7 @@ class CleanerThread {
   #failed({ cleanable }: Work, error: unknown): void {
     const { log, firstDirty } = cleanable
     this.#work = undefined
-    if (!(error instanceof DiskError || error instanceof UnreadableLog || error instanceof MalformedBytes)) throw error
+    if (!(error instanceof DiskError || error instanceof Uncleanable || error instanceof MalformedBytes)) throw error
     this.#guard(() => this.#manager.done(log.partition, firstDirty))
     if (error instanceof DiskError) {
       log.failed(error)

@@ -57,7 +57,8 @@ export class LogManager {
   readonly #env: Env
   readonly #options: LogManagerOptions
   readonly #random: Random
-  readonly #producers: ProducerStateConfig
+  /** Shared with every log, so that dynamic settings reach them. */
+  readonly #producers: { -readonly [K in keyof ProducerStateConfig]: ProducerStateConfig[K] }
   readonly #logs = new Map<string, PartitionLog>()
   readonly #recoveryPoints: OffsetCheckpoint
   readonly #logStarts: OffsetCheckpoint
@@ -76,12 +77,7 @@ export class LogManager {
     this.#random = env.random.fork('log-manager')
     this.#config = config
     this.#defaults = topicDefaults(config)
-    this.#producers = {
-      expirationMs: config['producer.id.expiration.ms'],
-      expirationCheckIntervalMs: config['producer.id.expiration.check.interval.ms'],
-      maxTransactionTimeoutMs: config['transaction.max.timeout.ms'],
-      transactionVerification: config['transaction.partition.verification.enable'],
-    }
+    this.#producers = producerConfig(config)
     this.#recoveryPoints = new OffsetCheckpoint(env.disk, RECOVERY_POINT_FILE)
     this.#logStarts = new OffsetCheckpoint(env.disk, LOG_START_OFFSET_FILE)
     this.#highWatermarks = new OffsetCheckpoint(env.disk, HIGH_WATERMARK_FILE)
@@ -179,6 +175,7 @@ export class LogManager {
   updateBrokerConfig(config: LogBrokerConfig): void {
     this.#config = config
     this.#defaults = topicDefaults(config)
+    Object.assign(this.#producers, producerConfig(config))
     for (const log of this.#logs.values()) {
       this.#update(log, this.#configOf(parsePartition(log.partition)?.topic ?? ''))
     }
@@ -378,5 +375,14 @@ export class LogManager {
     let id = ''
     for (let i = 0; i < 8; i++) id += this.#random.int(0x10000).toString(16).padStart(4, '0')
     return id
+  }
+}
+
+function producerConfig(config: LogBrokerConfig): ProducerStateConfig {
+  return {
+    expirationMs: config['producer.id.expiration.ms'],
+    expirationCheckIntervalMs: config['producer.id.expiration.check.interval.ms'],
+    maxTransactionTimeoutMs: config['transaction.max.timeout.ms'],
+    transactionVerification: config['transaction.partition.verification.enable'],
   }
 }

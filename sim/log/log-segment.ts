@@ -169,6 +169,12 @@ export class LogSegment {
     return this.#firstTimestamp
   }
 
+  /** False when the next batch wants an index entry for which there is no room. */
+  get hasIndexRoom(): boolean {
+    if (this.#bytesSinceIndexEntry <= this.#indexIntervalBytes) return true
+    return !this.offsetIndex.isFull && !this.timeIndex.isFull
+  }
+
   /** @throws DiskError */
   append(batch: RecordBatch): void {
     this.#walk()

@@ -8,7 +8,9 @@
 import type { Millis, Offset } from '../../sim/kernel/units.js'
 import { Cleaner, type CleanerStep, type Cleaning } from '../../sim/log/cleaner.js'
 import { OffsetMap } from '../../sim/log/offset-map.js'
+import { DEFAULT_PRODUCER_STATE } from '../../sim/log/partition-log-options.js'
 import type { PartitionLog } from '../../sim/log/partition-log.js'
+import type { ProducerStateConfig } from '../../sim/log/producer-state-manager.js'
 import { RecordBatch, type BatchOptions } from '../../sim/wire/record-batch.js'
 import { appended, batches, config, LogHost, marker, record } from './harness.js'
 
@@ -26,6 +28,7 @@ export interface LabOptions {
   readonly bufferBytes?: number
   readonly loadFactor?: number
   readonly host?: LogHost
+  readonly producers?: ProducerStateConfig
 }
 
 export function keyed(keys: string, options: BatchOptions = {}, timestamp: Millis = NOW): RecordBatch {
@@ -47,6 +50,7 @@ export class CleaningLab {
   log: PartitionLog
   /** Where the last cleaning ended. */
   dirty: Offset = 0
+  readonly #producers: ProducerStateConfig
   readonly #sequences = new Map<number, number>()
 
   constructor({
@@ -55,15 +59,17 @@ export class CleaningLab {
     bufferBytes = 64,
     loadFactor = 1,
     host = new LogHost(),
+    producers = DEFAULT_PRODUCER_STATE,
   }: LabOptions = {}) {
     this.host = host
+    this.#producers = producers
     this.overrides = {
       'cleanup.policy': 'compact',
       'delete.retention.ms': RETENTION,
       'message.timestamp.after.max.ms': Number.MAX_SAFE_INTEGER,
       ...overrides,
     }
-    this.log = host.open({ config: config(this.overrides) })
+    this.log = host.open({ config: config(this.overrides), producers })
     this.map = new OffsetMap(slots * 24)
     this.cleaner = new Cleaner({ map: this.map, bufferBytes, loadFactor })
   }
@@ -142,11 +148,13 @@ export class CleaningLab {
     while (!isDone) this.host.run(10)
   }
 
-  /** Closes the log and opens it again. */
-  reload(): void {
-    this.log.close()
-    this.host.run()
-    this.log = this.host.open({ config: config(this.overrides) })
+  /** Closes the log and opens it again; after a crash it just opens, and recovers. */
+  reload({ isCrash = false } = {}): void {
+    if (!isCrash) {
+      this.log.close()
+      this.host.run()
+    }
+    this.log = this.host.open({ config: config(this.overrides), producers: this.#producers, clean: !isCrash })
   }
 
   // ── what is left ──────────────────────────────────────────────────────────────────────────────────────────────────
