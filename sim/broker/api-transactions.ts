@@ -21,6 +21,7 @@ import { coordinatorPartition } from './coordinator/internal-topics.js'
 import type { OffsetToCommit } from './group/group-shard.js'
 import { ProduceEntry } from './replica-produce.js'
 import { GROUP_METADATA_TOPIC, isInternalTopic } from './topic-names.js'
+import { TXN_STATES } from './txn/transaction.js'
 import type { ProducerIdentity, TxnShard } from './txn/txn-shard.js'
 
 /** From here on brokers ask, for several transactions at once. */
@@ -297,6 +298,7 @@ function txnOffsetCommit(context: ApiContext, request: IncomingRequestOf<'TxnOff
       },
     )
   const mayAdd = version >= VERSION_2_OFFSET_COMMIT
+  if (!mayAdd && !context.config.current['transaction.partition.verification.enable']) return commit()
   const log = context.replicas.partition(GROUP_METADATA_TOPIC, index)?.leaderLog
   if (log === undefined) return all(Errors.NOT_COORDINATOR)
   const started = log.startTransactionVerification(producerId, NO_SEQUENCE, producerEpoch, mayAdd)
@@ -306,7 +308,8 @@ function txnOffsetCommit(context: ApiContext, request: IncomingRequestOf<'TxnOff
   context.verifier.verify(transactionalId, { producerId, producerEpoch }, names, mayAdd, (errors) => {
     const [error = Errors.NONE] = errors.values()
     if (error === Errors.NONE) commit(started)
-    else all(error)
+    // Tried again without a look for another coordinator.
+    else all(error === Errors.NETWORK_EXCEPTION ? Errors.COORDINATOR_LOAD_IN_PROGRESS : error)
   })
 }
 
@@ -407,7 +410,7 @@ function writeMarker(
   const batch = endTransactionMarkerBatch({ timestamp, producerId, producerEpoch, coordinatorEpoch, commit })
   if (topic === GROUP_METADATA_TOPIC) {
     groups.writeMarker(index, batch, commit, (error) =>
-      done(error === Errors.NOT_COORDINATOR ? Errors.NOT_LEADER_OR_FOLLOWER : error),
+      done(isCoordinatorAway(error) ? Errors.NOT_LEADER_OR_FOLLOWER : error),
     )
     return
   }
@@ -425,6 +428,14 @@ function writeMarker(
     const data = { partition, producerId, producerEpoch, coordinatorEpoch, committed: commit, offset: entry.baseOffset }
     env.emit('txn.marker', data)
   })
+}
+
+function isCoordinatorAway(error: ErrorCode): boolean {
+  return (
+    error === Errors.NOT_COORDINATOR ||
+    error === Errors.COORDINATOR_LOAD_IN_PROGRESS ||
+    error === Errors.COORDINATOR_NOT_AVAILABLE
+  )
 }
 
 // ── administration ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -473,15 +484,33 @@ function listTransactions(
   { transactions, env, auth }: ApiContext,
   request: IncomingRequestOf<'ListTransactions'>,
 ): void {
-  const { stateFilters, producerIdFilters, durationFilter } = request.body
+  const { stateFilters, producerIdFilters, durationFilter, transactionalIdPattern } = request.body
+  const refuse = (errorCode: ErrorCode): void =>
+    request.respond({ throttleTimeMs: 0, errorCode, unknownStateFilters: [], transactionStates: [] })
+  // While a partition is loaded nobody knows what is in it.
+  if (transactions.isLoading) return refuse(Errors.COORDINATOR_LOAD_IN_PROGRESS)
+  const pattern = patternOf(transactionalIdPattern)
+  if (pattern === null) return refuse(Errors.INVALID_REGULAR_EXPRESSION)
   const nowMs = env.clock.wallMs()
   const transactionStates = transactions.shards().flatMap((shard) =>
     [...shard.transactions]
-      .filter(({ facts }) => stateFilters.length === 0 || stateFilters.includes(facts.state))
       .filter(({ facts }) => producerIdFilters.length === 0 || producerIdFilters.includes(facts.producerId))
-      .filter(({ facts }) => durationFilter < 0 || (facts.startMs >= 0 && nowMs - facts.startMs > durationFilter))
+      .filter(({ facts }) => stateFilters.length === 0 || stateFilters.includes(facts.state))
+      .filter(({ facts }) => durationFilter < 0 || nowMs - facts.startMs > durationFilter)
+      .filter(({ id }) => pattern === undefined || pattern.test(id))
       .filter(({ id }) => auth.onTransactionalId(request, DESCRIBE, id))
       .map(({ id, facts }) => ({ transactionalId: id, producerId: facts.producerId, transactionState: facts.state })),
   )
-  request.respond({ throttleTimeMs: 0, errorCode: Errors.NONE, unknownStateFilters: [], transactionStates })
+  const unknownStateFilters = stateFilters.filter((name) => !TXN_STATES.some((state) => state === name))
+  request.respond({ throttleTimeMs: 0, errorCode: Errors.NONE, unknownStateFilters, transactionStates })
+}
+
+/** Matches whole ids; null when it is none (KIP-1152). */
+function patternOf(pattern: string | null): RegExp | null | undefined {
+  if (pattern === null || pattern === '') return undefined
+  try {
+    return new RegExp(`^(?:${pattern})$`, 'u')
+  } catch {
+    return null
+  }
 }

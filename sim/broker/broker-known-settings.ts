@@ -83,13 +83,12 @@ const NAMES: ReadonlySet<string> = new Set(
     `,
     // transactions
     `
-     
-     
+
+
       transaction.partition.verification.enable producer.id.expiration.ms
       producer.id.expiration.check.interval.ms transaction.max.timeout.ms
-     
+
       transaction.two.phase.commit.enable
-      add.partitions.to.txn.retry.backoff.max.ms add.partitions.to.txn.retry.backoff.ms
     `,
     // remote storage
     `

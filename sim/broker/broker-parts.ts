@@ -83,7 +83,7 @@ export class BrokerParts {
       reconnectBackoffMaxMs: 1_000,
       maxInFlight: 5,
     })
-    this.#verifier = new TransactionVerifier(env, () => this.metadata.image, this.#interBroker)
+    this.#verifier = new TransactionVerifier(() => this.metadata.image, this.#interBroker)
     this.#producerIds = new ProducerIdManager(
       options.brokerId,
       () => this.membership.brokerEpoch,
@@ -156,7 +156,12 @@ export class BrokerParts {
           reconnectBackoffMaxMs: 0,
         }),
       metadata: () => this.metadata.image,
-      ...(config['transaction.partition.verification.enable'] && { verifier: this.#verifier }),
+      verification: {
+        verifier: this.#verifier,
+        isEnabled: () => this.config.current['transaction.partition.verification.enable'],
+        retryBackoffMs: config['add.partitions.to.txn.retry.backoff.ms'],
+        retryForMs: Math.min(config['add.partitions.to.txn.retry.backoff.max.ms'], config['request.timeout.ms']),
+      },
       ...(this.auth.isEnabled && { auth: this.auth }),
     })
   }

@@ -33,9 +33,13 @@ import { NO_LEADER, Partition, type PartitionContext } from './partition.js'
 import type { BrokerReplicationConfig } from './replica-config.js'
 import { FetchHandler } from './replica-fetch.js'
 import { OffsetsHandler } from './replica-offsets.js'
-import { type AppendOptions, type ProduceEntry, ProduceHandler } from './replica-produce.js'
+import {
+  type AppendOptions,
+  type ProduceEntry,
+  ProduceHandler,
+  type TransactionVerification,
+} from './replica-produce.js'
 import { ReplicaRegistry } from './replica-registry.js'
-import type { TransactionVerifier } from './txn/verification.js'
 
 export interface ReplicaManagerOptions {
   readonly brokerId: NodeId
@@ -48,7 +52,7 @@ export interface ReplicaManagerOptions {
   /** The image of now; it is the new one already when `applyDelta` is called. */
   readonly metadata: () => MetadataImage
   /** Asks about transactions before their first append (KIP-890); without one they are believed. */
-  readonly verifier?: TransactionVerifier
+  readonly verification?: TransactionVerification
   /** Says who may do what to topics; without one everybody may do everything. */
   readonly auth?: RequestAuthorizer
 }
@@ -84,9 +88,9 @@ export class ReplicaManager {
     const onStorageError = (partition: Partition, error: DiskError): void => this.#onStorageError(partition, error)
     this.#registry = registry
     this.#fetchers = new FetcherManager(env, { brokerId, brokerEpoch, config, requests, metadata, onStorageError })
-    const { verifier } = options
+    const { verification } = options
     const common = { registry, onStorageError, auth: options.auth }
-    this.#produce = new ProduceHandler(env, { ...common, metadata, ...(verifier && { verifier }) })
+    this.#produce = new ProduceHandler(env, { ...common, metadata, ...(verification && { verification }) })
     this.#fetch = new FetchHandler(env, { ...common, brokerId, config, metadata })
     this.#offsets = new OffsetsHandler(env, common)
     const interval = config['replica.high.watermark.checkpoint.interval.ms']

@@ -134,11 +134,21 @@ class DelayedProduce extends DelayedOperation {
   }
 }
 
+/** How transactions are asked about before their first append to a partition (KIP-890). */
+export interface TransactionVerification {
+  readonly verifier: TransactionVerifier
+  /** `transaction.partition.verification.enable`: for clients that add partitions themselves. */
+  readonly isEnabled: () => boolean
+  /** `add.partitions.to.txn.retry.backoff.ms`, and how long it is tried. */
+  readonly retryBackoffMs: Millis
+  readonly retryForMs: Millis
+}
+
 export interface ProduceOptions {
   readonly registry: ReplicaRegistry
   readonly metadata: () => MetadataImage
   readonly onStorageError: (partition: Partition, error: DiskError) => void
-  readonly verifier?: TransactionVerifier
+  readonly verification?: TransactionVerification
   readonly auth: RequestAuthorizer | undefined
 }
 
@@ -186,17 +196,20 @@ export class ProduceHandler {
       else this.#env.disk.access(() => this.append(entries, options, respond))
     }
     const first = valid[0]?.records[0]
-    const { verifier } = this.#options
-    if (verifier === undefined || first?.isTransactional !== true) append(valid)
-    else this.#verify(verifier, request, valid, append)
+    const { verification } = this.#options
+    const mayAdd = request.version >= TRANSACTION_V2_VERSION
+    if (first?.isTransactional !== true || verification === undefined || (!mayAdd && !verification.isEnabled())) {
+      append(valid)
+    } else this.#verify(verification, request, valid, append, this.#env.clock.monotonicMs())
   }
 
   /** Before the first append of a transaction to a partition its coordinator is asked (KIP-890). Goes on with those that may be appended. */
   #verify(
-    verifier: TransactionVerifier,
+    verification: TransactionVerification,
     request: IncomingRequestOf<'Produce'>,
     entries: readonly ProduceEntry[],
     goOn: (entries: readonly ProduceEntry[]) => void,
+    begunMs: Millis,
   ): void {
     const asked = new Map<string, ProduceEntry>()
     const mayAdd = request.version >= TRANSACTION_V2_VERSION
@@ -217,8 +230,15 @@ export class ProduceHandler {
     if (asked.size === 0) return rest()
     const [{ producerId, producerEpoch }] = (entries[0] as ProduceEntry).records as readonly [RecordBatch]
     const names = [...asked.keys()]
+    const { verifier, retryBackoffMs, retryForMs } = verification
     verifier.verify(request.body.transactionalId ?? '', { producerId, producerEpoch }, names, mayAdd, (errors) => {
-      for (const [name, entry] of asked) entry.error = errors.get(name) ?? Errors.NONE
+      const isEnding = [...errors.values()].includes(Errors.CONCURRENT_TRANSACTIONS)
+      if (mayAdd && isEnding && this.#env.clock.monotonicMs() - begunMs < retryForMs) {
+        // The transaction before may be over in a moment.
+        this.#env.after(retryBackoffMs, () => this.#verify(verification, request, entries, goOn, begunMs))
+        return
+      }
+      for (const [name, entry] of asked) entry.error = verificationError(errors.get(name) ?? Errors.NONE, mayAdd)
       rest()
     })
   }
@@ -410,4 +430,19 @@ function hasSeveralTransactionalProducers(entries: readonly ProduceEntry[]): boo
     }
   }
   return false
+}
+
+/** What a producer hears that could not be verified: something that it tries again, if it does not know the error itself. */
+function verificationError(error: ErrorCode, mayAdd: boolean): ErrorCode {
+  switch (error) {
+    case Errors.NETWORK_EXCEPTION:
+    case Errors.COORDINATOR_LOAD_IN_PROGRESS:
+    case Errors.COORDINATOR_NOT_AVAILABLE:
+    case Errors.NOT_COORDINATOR:
+      return Errors.NOT_ENOUGH_REPLICAS
+    case Errors.CONCURRENT_TRANSACTIONS:
+      return mayAdd ? error : Errors.NOT_ENOUGH_REPLICAS
+    default:
+      return error
+  }
 }

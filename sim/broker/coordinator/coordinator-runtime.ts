@@ -54,6 +54,8 @@ export interface Outcome<R, T> {
   readonly verification?: VerificationState | undefined
   /** The shard's own state has taken the records over already; they are for those who load the log. */
   readonly isApplied?: boolean
+  /** How long it may wait for its commit; the runtime's `writeTimeoutMs` when it does not say. */
+  readonly timeoutMs?: Millis
   /** Called once when the records are committed, or with why they are not. */
   readonly settled?: (error: ErrorCode) => void
   /** Called when the records could not be appended: takes back what the shard's own state has taken over already. */
@@ -79,6 +81,14 @@ export interface ShardHost<R> {
   isScheduled(key: string): boolean
 }
 
+/** For shards that write several batches at one time. */
+export interface WritingShardHost<R> extends ShardHost<R> {
+  /** A write of its own, now. */
+  write(outcome: Outcome<R, unknown>): void
+  /** The largest batch that the log takes. */
+  readonly maxBatchBytes: number
+}
+
 export interface RuntimeOptions<R, S extends Shard<R>> {
   readonly topic: string
   readonly replicas: ReplicaManager
@@ -88,7 +98,7 @@ export interface RuntimeOptions<R, S extends Shard<R>> {
   readonly loadBytes: () => number
   /** Nothing is written while fewer than min.insync.replicas are in sync. */
   readonly needsMinIsr?: boolean
-  makeShard(host: ShardHost<R>): S
+  makeShard(host: WritingShardHost<R>): S
   onLoaded?(index: number, shard: S): void
   onUnloaded?(index: number): void
 }
@@ -138,7 +148,7 @@ export class CoordinatorRuntime<R, S extends Shard<R>> {
     const { topic, replicas } = this.#options
     const partition = replicas.partition(topic, index)
     if (partition?.leaderLog === undefined) return
-    const host: ShardHost<R> = {
+    const host: WritingShardHost<R> = {
       env: this.#env,
       index,
       schedule: (key, delayMs, operate, retryMs) => this.#schedule(slot, key, delayMs, operate, retryMs),
@@ -147,6 +157,10 @@ export class CoordinatorRuntime<R, S extends Shard<R>> {
         slot.timers.delete(key)
       },
       isScheduled: (key) => slot.timers.has(key),
+      write: (outcome) => this.#apply(slot, outcome, () => undefined),
+      get maxBatchBytes() {
+        return slot.partition.leaderLog?.config['max.message.bytes'] ?? Infinity
+      },
     }
     const slot: Slot<S> = {
       index,
@@ -287,7 +301,7 @@ export class CoordinatorRuntime<R, S extends Shard<R>> {
     }
     if (slot.written <= slot.committed) return settle(Errors.NONE)
     slot.deferred.push({ end: slot.written, settle })
-    timer = this.#env.after(this.#options.writeTimeoutMs(), () => settle(Errors.REQUEST_TIMED_OUT))
+    timer = this.#env.after(outcome.timeoutMs ?? this.#options.writeTimeoutMs(), () => settle(Errors.REQUEST_TIMED_OUT))
   }
 
   #append<T>(slot: Slot<S>, outcome: Outcome<R, T>): ErrorCode {

@@ -16,9 +16,9 @@ import type { ProducerIdManager } from '../producer-id-manager.js'
 import type { ReplicaManager } from '../replica-manager.js'
 import { TRANSACTION_STATE_TOPIC } from '../topic-names.js'
 import { TxnMarkers } from './txn-markers.js'
-import { TXN_RECORD_CODEC, type TxnRecord } from './txn-records.js'
+import { type TxnRecord, txnRecordCodec } from './txn-records.js'
 import type { TxnConfig } from './txn-settings.js'
-import { type MarkersToWrite, TxnShard } from './txn-shard.js'
+import { TxnShard } from './txn-shard.js'
 
 export interface TransactionCoordinatorOptions {
   readonly brokerId: NodeId
@@ -43,20 +43,25 @@ export class TransactionCoordinator {
       metadata,
       requests,
       coordinatorEpoch: (index) => this.#epochs.get(index),
-      complete: (index, markers, done) => this.#complete(index, markers, done),
+      written: (index, id, partition) => {
+        const found = this.#runtime.find(index)
+        if ('shard' in found) found.shard.markerWritten(id, partition)
+      },
+      complete: (index, id, done) => this.#complete(index, id, done),
     })
+    const transactionVersion = (): number => metadata().features.get(TRANSACTION_FEATURE) ?? 0
     const nameOf = (index: number): string => `${TRANSACTION_STATE_TOPIC}-${index}`
     this.#runtime = new CoordinatorRuntime(env, {
       topic: TRANSACTION_STATE_TOPIC,
       replicas,
-      codec: TXN_RECORD_CODEC,
+      codec: txnRecordCodec(transactionVersion),
       writeTimeoutMs: () => config()['request.timeout.ms'],
       loadBytes: () => config()['transaction.state.log.load.buffer.size'],
       needsMinIsr: true,
       makeShard: (host) =>
         new TxnShard(host, {
           config,
-          transactionVersion: () => metadata().features.get(TRANSACTION_FEATURE) ?? 0,
+          transactionVersion,
           newProducerId: () => {
             const generated = producerIds.generate()
             return 'producerId' in generated ? { producerId: generated.producerId } : { error: generated.error }
@@ -74,8 +79,12 @@ export class TransactionCoordinator {
     for (const { topic, partition } of [...followers, ...deletes]) this.onResignation(topic, partition)
   }
 
+  /** Also for a new epoch of a partition that it leads already: all is loaded anew, and markers go out in the new epoch. */
   onElection(topic: string, partition: number, leaderEpoch: Epoch): void {
     if (topic !== TRANSACTION_STATE_TOPIC) return
+    const known = this.#epochs.get(partition)
+    if (known !== undefined && known >= leaderEpoch) return
+    if (known !== undefined) this.#runtime.resign(partition)
     this.#epochs.set(partition, leaderEpoch)
     this.#runtime.elect(partition, leaderEpoch)
   }
@@ -119,11 +128,16 @@ export class TransactionCoordinator {
     return 'error' in found ? { error: found.error } : { response: query(found.shard) }
   }
 
+  /** A partition that it leads is not loaded yet. */
+  get isLoading(): boolean {
+    return this.#runtime.isLoading
+  }
+
   shards(): readonly TxnShard[] {
     return [...this.#runtime.active()].map(({ shard }) => shard)
   }
 
-  #complete(index: number, markers: MarkersToWrite, done: (isOver: boolean) => void): void {
+  #complete(index: number, transactionalId: string, done: (isOver: boolean) => void): void {
     let isAnswered = false
     const answer = (isOver: boolean): void => {
       if (isAnswered) return
@@ -132,7 +146,7 @@ export class TransactionCoordinator {
     }
     this.#runtime.write(
       index,
-      (shard) => shard.complete(markers.transactionalId, markers, answer),
+      (shard) => shard.complete(transactionalId, answer),
       // Whoever leads the partition now goes on with it.
       (result) => answer('response' in result || result.error === Errors.NOT_COORDINATOR),
     )

@@ -13,7 +13,8 @@
  *     Dead                Empty, Complete*                                        expiry
  *
  * A transition is prepared first (`pending`), written, and taken when its record is committed; until then requests that would change
- * the state are answered CONCURRENT_TRANSACTIONS. Under transaction version 2 (KIP-890) the epoch is raised with every prepare.
+ * the state are answered CONCURRENT_TRANSACTIONS. The end of a prepared transaction is pending from the moment that its markers are to be
+ * written: partitions leave one by one as theirs are there. Under transaction version 2 (KIP-890) the epoch is raised with every prepare.
  */
 
 import { assert } from '../../kernel/errors.js'
@@ -72,6 +73,8 @@ export class Transaction {
   readonly id: string
   #facts: TxnFacts
   pending: TxnState | undefined
+  /** What the transaction becomes once all markers are written. */
+  completion: TxnFacts | undefined
   /** A fence was not written: its raised epoch must not be raised again. */
   hasFailedFence = false
 
@@ -113,6 +116,14 @@ export class Transaction {
     })
     this.#facts = facts
     this.pending = undefined
+    this.completion = undefined
+  }
+
+  /** The marker of this partition is written. */
+  removePartition(partition: string): void {
+    const { state, partitions } = this.#facts
+    assert(isPrepared(state), 'transaction: marker', { id: this.id, state, partition })
+    this.#facts = { ...this.#facts, partitions: new Set([...partitions].filter((name) => name !== partition)) }
   }
 
   #prepare(state: TxnState, changes: Partial<TxnFacts>): TxnFacts {
@@ -176,8 +187,13 @@ export class Transaction {
 
   /** The epoch that fences the producer, whose transaction is then aborted. */
   fence(): { readonly producerId: number; readonly producerEpoch: Epoch } {
-    const { producerEpoch, producerId } = this.#facts
-    assert(producerEpoch < 32_767, 'transaction: epoch', { id: this.id, producerEpoch })
+    const { producerEpoch, producerId, state } = this.#facts
+    assert(producerEpoch < LAST_EPOCH, 'transaction: epoch', { id: this.id, producerEpoch })
+    assert(this.pending === undefined && PREVIOUS.PrepareEpochFence.includes(state), 'transaction: fence', {
+      id: this.id,
+      from: state,
+      pending: this.pending,
+    })
     const bumped = this.hasFailedFence ? producerEpoch : producerEpoch + 1
     this.pending = 'PrepareEpochFence'
     return { producerId, producerEpoch: bumped }
@@ -202,11 +218,12 @@ export class Transaction {
     })
   }
 
-  complete(nowMs: Millis): TxnFacts {
+  /** Its markers are to be written; the end is prepared with them. */
+  prepareCompletion(nowMs: Millis): void {
     const { state, clientVersion, nextProducerId, producerId, producerEpoch } = this.#facts
     this.hasFailedFence = false
     const rotates = clientVersion >= 2 && nextProducerId !== NO_PRODUCER_ID
-    return this.#prepare(state === 'PrepareCommit' ? 'CompleteCommit' : 'CompleteAbort', {
+    this.completion = this.#prepare(state === 'PrepareCommit' ? 'CompleteCommit' : 'CompleteAbort', {
       producerId: rotates ? nextProducerId : producerId,
       nextProducerId: NO_PRODUCER_ID,
       producerEpoch: rotates ? 0 : producerEpoch,
@@ -214,6 +231,21 @@ export class Transaction {
       updateMs: nowMs,
     })
   }
+
+  /** Its end will not be written here. */
+  abandonCompletion(): void {
+    this.pending = undefined
+    this.completion = undefined
+  }
+
+  /** It is to be removed for not being used. */
+  prepareRemoval(): void {
+    this.#prepare('Dead', { partitions: NO_PARTITIONS })
+  }
+}
+
+export function isPrepared(state: TxnState): boolean {
+  return state === 'PrepareCommit' || state === 'PrepareAbort'
 }
 
 /** The last epoch but one may still be used; the last one is for fencing. */

@@ -6,6 +6,7 @@ import { MessageCodec } from '../../wire/codec.js'
 import { ByteReader, ByteWriter } from '../../wire/primitives.js'
 import type { NewRecord, Record } from '../../wire/record-batch.js'
 import { parseVersions } from '../../wire/schema.js'
+import type { RecordCodec } from '../coordinator/coordinator-runtime.js'
 import { NO_EPOCH, TXN_STATES, type TxnFacts, type TxnState } from './transaction.js'
 
 export interface TxnRecord {
@@ -54,17 +55,24 @@ const VALUE = new MessageCodec<Value>(
   `,
 )
 
-/** Written with tagged fields, as Kafka does once transaction.version allows for it. */
-const VALUE_VERSION = 1
+/** With the newest fields, which have tags. */
+const NEWEST_VALUE = 1
 
-export const TXN_RECORD_CODEC = {
-  encode({ transactionalId, facts }: TxnRecord, nowMs: Millis): NewRecord {
-    return {
-      timestamp: nowMs,
-      key: versioned(KEY, 0, { transactionalId }),
-      value: facts === null ? null : versioned(VALUE, VALUE_VERSION, valueOf(facts)),
-    }
-  },
+/** `transactionVersion` is the finalised level of transaction.version: below 1, values are written without tagged fields. */
+export function txnRecordCodec(transactionVersion: () => number): RecordCodec<TxnRecord> {
+  return { ...TXN_RECORD_CODEC, encode: (record, nowMs) => encode(record, nowMs, Math.min(transactionVersion(), 1)) }
+}
+
+function encode({ transactionalId, facts }: TxnRecord, nowMs: Millis, version: number): NewRecord {
+  return {
+    timestamp: nowMs,
+    key: versioned(KEY, 0, { transactionalId }),
+    value: facts === null ? null : versioned(VALUE, version, valueOf(facts)),
+  }
+}
+
+export const TXN_RECORD_CODEC: RecordCodec<TxnRecord> = {
+  encode: (record, nowMs) => encode(record, nowMs, NEWEST_VALUE),
 
   decode(record: Record): TxnRecord | undefined {
     if (record.key === null) return undefined

@@ -11,6 +11,8 @@ export const TXN_SETTINGS = {
   'transactional.id.expiration.ms': int(604_800_000, 'How long an unused transactional id is kept', 1),
   'transaction.abort.timed.out.transaction.cleanup.interval.ms': int(10_000, 'How often timeouts are looked for', 1),
   'transaction.remove.expired.transaction.cleanup.interval.ms': int(3_600_000, 'How often expired ids are removed', 1),
+  'add.partitions.to.txn.retry.backoff.ms': int(20, 'Pause before a partition is added to a transaction again', 1),
+  'add.partitions.to.txn.retry.backoff.max.ms': int(100, 'How long a broker tries to add a partition by itself', 0),
 } satisfies Settings
 
 /** `transaction.max.timeout.ms` stands with the settings of the log, which needs it too. */

@@ -13,9 +13,11 @@
 
 import type { Epoch, Millis, Offset } from '../../kernel/units.js'
 import { type ErrorCode, Errors } from '../../wire/errors.js'
-import type { Outcome, Shard, ShardHost } from '../coordinator/coordinator-runtime.js'
-import { isExhausted, NO_EPOCH, NO_PRODUCER_ID, Transaction, type TxnFacts } from './transaction.js'
-import type { TxnRecord } from './txn-records.js'
+import { coordinatorError } from '../coordinator/coordinator-errors.js'
+import type { Outcome, Shard, WritingShardHost } from '../coordinator/coordinator-runtime.js'
+import { isExhausted, isPrepared, NO_EPOCH, NO_PRODUCER_ID, Transaction, type TxnFacts } from './transaction.js'
+import { BATCH_OVERHEAD, recordSizeInBytes } from '../../wire/record-batch.js'
+import { TXN_RECORD_CODEC, type TxnRecord } from './txn-records.js'
 import type { TxnConfig } from './txn-settings.js'
 
 /** A transaction whose markers are to be written. */
@@ -47,11 +49,11 @@ type Writes<T> = Outcome<TxnRecord, T>
 const NOTHING: Writes<undefined> = { records: [], response: undefined, isApplied: true }
 
 export class TxnShard implements Shard<TxnRecord> {
-  readonly #host: ShardHost<TxnRecord>
+  readonly #host: WritingShardHost<TxnRecord>
   readonly #options: TxnShardOptions
   readonly #transactions = new Map<string, Transaction>()
 
-  constructor(host: ShardHost<TxnRecord>, options: TxnShardOptions) {
+  constructor(host: WritingShardHost<TxnRecord>, options: TxnShardOptions) {
     this.#host = host
     this.#options = options
   }
@@ -68,9 +70,7 @@ export class TxnShard implements Shard<TxnRecord> {
   committed(): void {}
 
   loaded(): void {
-    for (const { id, facts } of this.#transactions.values()) {
-      if (facts.state === 'PrepareCommit' || facts.state === 'PrepareAbort') this.#sendMarkers(id, facts)
-    }
+    for (const txn of this.#transactions.values()) if (isPrepared(txn.facts.state)) this.#sendMarkers(txn)
     this.#every('abort', 'transaction.abort.timed.out.transaction.cleanup.interval.ms', () => this.#abortTimedOut())
     this.#every('expire', 'transaction.remove.expired.transaction.cleanup.interval.ms', () => this.#removeExpired())
   }
@@ -181,7 +181,7 @@ export class TxnShard implements Shard<TxnRecord> {
     if (txn.pending !== undefined) return refuse(Errors.CONCURRENT_TRANSACTIONS)
     if (facts.producerId !== producerId) return refuse(Errors.INVALID_PRODUCER_ID_MAPPING)
     if (facts.producerEpoch !== producerEpoch) return refuse(Errors.PRODUCER_FENCED)
-    if (facts.state === 'PrepareCommit' || facts.state === 'PrepareAbort') return refuse(Errors.CONCURRENT_TRANSACTIONS)
+    if (isPrepared(facts.state)) return refuse(Errors.CONCURRENT_TRANSACTIONS)
     if (facts.state === 'Ongoing' && partitions.every((name) => facts.partitions.has(name))) return refuse(Errors.NONE)
     const next = txn.addPartitions(partitions, clientVersion, this.#nowMs())
     return this.#write(txn, next, 'partitions added', done)
@@ -227,7 +227,7 @@ export class TxnShard implements Shard<TxnRecord> {
         return done(error)
       }
       done(answerTo(txn.facts))
-      this.#sendMarkers(id, txn.facts)
+      this.#sendMarkers(txn)
     })
   }
 
@@ -251,6 +251,10 @@ export class TxnShard implements Shard<TxnRecord> {
         return isCommit ? answerTo(facts) : Errors.INVALID_TXN_STATE
       case 'CompleteAbort':
         return isCommit ? Errors.INVALID_TXN_STATE : answerTo(facts)
+      case 'PrepareCommit':
+        return isCommit ? Errors.CONCURRENT_TRANSACTIONS : Errors.INVALID_TXN_STATE
+      case 'PrepareAbort':
+        return isCommit ? Errors.INVALID_TXN_STATE : Errors.CONCURRENT_TRANSACTIONS
       default:
         return Errors.INVALID_TXN_STATE
     }
@@ -295,6 +299,10 @@ export class TxnShard implements Shard<TxnRecord> {
       case 'CompleteAbort':
         if (isCommit) return Errors.INVALID_TXN_STATE
         return isRetry ? answerTo(facts) : end(true, false)
+      case 'PrepareCommit':
+        return isCommit ? Errors.CONCURRENT_TRANSACTIONS : Errors.INVALID_TXN_STATE
+      case 'PrepareAbort':
+        return isCommit ? Errors.INVALID_TXN_STATE : Errors.CONCURRENT_TRANSACTIONS
       case 'Empty':
         return isCommit ? Errors.INVALID_TXN_STATE : end(true, false)
       default:
@@ -302,34 +310,41 @@ export class TxnShard implements Shard<TxnRecord> {
     }
   }
 
-  #sendMarkers(transactionalId: string, facts: TxnFacts): void {
-    const { producerId, producerEpoch, partitions, state } = facts
+  #sendMarkers(txn: Transaction): void {
+    const { producerId, producerEpoch, partitions, state } = txn.facts
     const isCommit = state === 'PrepareCommit'
-    this.#options.writeMarkers(this.#host.index, { transactionalId, producerId, producerEpoch, isCommit, partitions })
+    txn.prepareCompletion(this.#nowMs())
+    const { index } = this.#host
+    this.#options.writeMarkers(index, { transactionalId: txn.id, producerId, producerEpoch, isCommit, partitions })
+  }
+
+  /** The marker of this partition is written, or not needed. */
+  markerWritten(id: string, partition: string): void {
+    const txn = this.#transactions.get(id)
+    if (txn?.completion !== undefined) txn.removePartition(partition)
   }
 
   /** All markers are written: the transaction is over. False in `done` when it is to be tried again. */
-  complete(
-    id: string,
-    { producerId, producerEpoch }: ProducerIdentity,
-    done: (isOver: boolean) => void,
-  ): Writes<undefined> {
+  complete(id: string, done: (isOver: boolean) => void): Writes<undefined> {
     const txn = this.#transactions.get(id)
-    const isPrepared = txn?.facts.state === 'PrepareCommit' || txn?.facts.state === 'PrepareAbort'
-    if (
-      txn === undefined ||
-      !isPrepared ||
-      txn.facts.producerId !== producerId ||
-      txn.facts.producerEpoch !== producerEpoch
-    ) {
+    if (txn?.completion === undefined) {
       done(true)
       return NOTHING
     }
-    if (txn.pending !== undefined) {
-      done(false)
-      return NOTHING
+    const { completion } = txn
+    return {
+      records: [{ transactionalId: id, facts: completion }],
+      response: undefined,
+      isApplied: true,
+      timeoutMs: completion.timeoutMs,
+      settled: (error) => {
+        const isLater = coordinatorError(error) === Errors.COORDINATOR_NOT_AVAILABLE
+        if (error === Errors.NONE) this.#take(txn, completion, 'markers written')
+        // Whoever leads next goes on with it. Until it can be written here it stays pending.
+        else if (!isLater) txn.abandonCompletion()
+        done(!isLater)
+      },
     }
-    return this.#write(txn, txn.complete(this.#nowMs()), 'markers written', (error) => done(error === Errors.NONE))
   }
 
   // ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -341,34 +356,50 @@ export class TxnShard implements Shard<TxnRecord> {
     })
   }
 
-  /** One write for all of them: each settles by its own. */
   #abortTimedOut(): Writes<undefined> {
     const nowMs = this.#nowMs()
-    const writes: Writes<undefined>[] = []
-    for (const txn of this.#transactions.values()) {
-      const { state, startMs, timeoutMs } = txn.facts
-      if (state !== 'Ongoing' || txn.pending !== undefined || nowMs < startMs + timeoutMs) continue
-      const fence = txn.fence()
+    const isTimedOut = ({ facts, pending }: Transaction): boolean =>
+      facts.state === 'Ongoing' && pending === undefined && facts.startMs + facts.timeoutMs < nowMs
+    for (const txn of [...this.#transactions.values()].filter(isTimedOut)) {
       const version = this.#options.transactionVersion()
-      writes.push(this.end(txn.id, fence, false, version, { isFromClient: false }, () => undefined))
+      this.#host.write(this.end(txn.id, txn.fence(), false, version, { isFromClient: false }, () => undefined))
     }
-    return together(writes)
+    return NOTHING
   }
 
+  /** In batches as large as the log takes. */
   #removeExpired(): Writes<undefined> {
-    const oldest = this.#nowMs() - this.#options.config()['transactional.id.expiration.ms']
-    const gone: string[] = []
-    for (const { id, pending, facts } of this.#transactions.values()) {
+    const nowMs = this.#nowMs()
+    const oldest = nowMs - this.#options.config()['transactional.id.expiration.ms']
+    const batch: Transaction[] = []
+    let bytes = BATCH_OVERHEAD
+    for (const txn of [...this.#transactions.values()]) {
+      const { id, pending, facts } = txn
       const isIdle = facts.state === 'Empty' || facts.state === 'CompleteCommit' || facts.state === 'CompleteAbort'
-      if (isIdle && pending === undefined && facts.updateMs <= oldest) gone.push(id)
+      if (!isIdle || pending !== undefined || facts.updateMs > oldest) continue
+      const tombstone = TXN_RECORD_CODEC.encode({ transactionalId: id, facts: null }, nowMs)
+      if (batch.length > 0 && bytes + recordSizeInBytes(tombstone, batch.length, nowMs) > this.#host.maxBatchBytes) {
+        this.#host.write(this.#remove(batch.splice(0)))
+        bytes = BATCH_OVERHEAD
+      }
+      txn.prepareRemoval()
+      bytes += recordSizeInBytes(tombstone, batch.length, nowMs)
+      batch.push(txn)
     }
-    if (gone.length === 0) return NOTHING
+    if (batch.length > 0) this.#host.write(this.#remove(batch))
+    return NOTHING
+  }
+
+  #remove(transactions: readonly Transaction[]): Writes<undefined> {
     return {
-      records: gone.map((transactionalId) => ({ transactionalId, facts: null })),
+      records: transactions.map(({ id }) => ({ transactionalId: id, facts: null })),
       response: undefined,
       isApplied: true,
       settled: (error) => {
-        if (error === Errors.NONE) for (const id of gone) this.#transactions.delete(id)
+        for (const txn of transactions) {
+          if (error === Errors.NONE) this.#transactions.delete(txn.id)
+          else txn.pending = undefined
+        }
       },
     }
   }
@@ -378,15 +409,19 @@ export class TxnShard implements Shard<TxnRecord> {
       records: [{ transactionalId: txn.id, facts }],
       response: undefined,
       isApplied: true,
+      timeoutMs: facts.timeoutMs,
       settled: (error) => {
-        if (error === Errors.NONE) {
-          const from = txn.facts.state
-          txn.take(facts)
-          this.#emit(txn, from, reason)
-        } else txn.pending = undefined
+        if (error === Errors.NONE) this.#take(txn, facts, reason)
+        else txn.pending = undefined
         done(error)
       },
     }
+  }
+
+  #take(txn: Transaction, facts: TxnFacts, reason: string): void {
+    const from = txn.facts.state
+    txn.take(facts)
+    this.#emit(txn, from, reason)
   }
 
   #emit({ id, facts }: Transaction, from: string, reason: string): void {
@@ -411,8 +446,7 @@ function isFacts(prepared: Result | TxnFacts): prepared is TxnFacts {
 }
 
 /** A change is being written, or markers are: whoever asks is to ask again. A fence makes way for its own abort. */
-function isUnderWay({ pending, facts }: Transaction): boolean {
-  if (facts.state === 'PrepareCommit' || facts.state === 'PrepareAbort') return true
+function isUnderWay({ pending }: Transaction): boolean {
   return pending !== undefined && pending !== 'PrepareEpochFence'
 }
 
@@ -435,6 +469,9 @@ function isValidEpoch(
 ): boolean {
   if (isFence) return (!isFromClient || epoch === facts.producerEpoch) && epoch >= facts.producerEpoch
   switch (facts.state) {
+    case 'PrepareCommit':
+    case 'PrepareAbort':
+      return isRetryBump
     case 'CompleteCommit':
     case 'CompleteAbort':
       return isRetryBump || isRetryOverflow || epoch === facts.producerEpoch
@@ -447,17 +484,4 @@ function isValidEpoch(
 function answerTo({ producerId, producerEpoch, nextProducerId, clientVersion, state }: TxnFacts): ProducerIdentity {
   const rotates = clientVersion >= 2 && nextProducerId !== NO_PRODUCER_ID && state.startsWith('Prepare')
   return rotates ? { producerId: nextProducerId, producerEpoch: 0 } : { producerId, producerEpoch }
-}
-
-function together(writes: readonly Writes<undefined>[]): Writes<undefined> {
-  const [first] = writes
-  if (first === undefined) return NOTHING
-  return {
-    records: writes.flatMap(({ records }) => records),
-    response: undefined,
-    isApplied: true,
-    settled: (error) => {
-      for (const { settled } of writes) settled?.(error)
-    },
-  }
 }

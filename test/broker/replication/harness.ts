@@ -27,6 +27,7 @@ import { AlterPartitionManager } from '../../../sim/broker/alter-partition-manag
 import type { Partition } from '../../../sim/broker/partition.js'
 import { type BrokerReplicationConfig, REPLICATION_SETTINGS } from '../../../sim/broker/replica-config.js'
 import { ReplicaManager } from '../../../sim/broker/replica-manager.js'
+import type { TransactionVerification } from '../../../sim/broker/replica-produce.js'
 import { FakeController } from './fake-controller.js'
 
 export const TOPIC = 'orders'
@@ -49,6 +50,8 @@ export interface ClusterOptions {
   readonly wire?: WireMode
   /** Feature level of metadata.version; 27 is 4.1-IV1. */
   readonly metadataVersion?: number
+  /** How brokers ask about transactions; without it they believe them. */
+  readonly verification?: TransactionVerification
   /** Keep all events: `cluster.events`. On by default. */
   readonly watch?: boolean
 }
@@ -105,6 +108,7 @@ export class TestBroker implements Program {
           wire: cluster.wire,
         }),
       metadata: () => this.#image,
+      ...(cluster.verification && { verification: cluster.verification }),
     })
     this.logs.startup()
     this.replicas.startup()
@@ -158,6 +162,7 @@ export class TestCluster {
   /** Brokers that hear nothing of the controller, and what they missed. */
   readonly #cut = new Map<NodeId, Update[]>()
   readonly wire: WireMode
+  readonly verification: TransactionVerification | undefined
   readonly #metadataLatencyMs: Millis
   /** One for what may wait for replication, one for the rest: a connection has one request at a time. */
   #producer: RequestClient | undefined
@@ -171,6 +176,7 @@ export class TestCluster {
     // Records of the tests are of 1970: retention would take them.
     this.topicSettings = { 'min.insync.replicas': options.minIsr ?? 1, 'retention.ms': -1, ...options.topic }
     this.wire = options.wire ?? 'reference'
+    this.verification = options.verification
     this.#metadataLatencyMs = options.metadataLatencyMs ?? 2
     this.controller = new FakeController(options.metadataVersion ?? 27, (delta, image) => this.#publish(delta, image))
     this.controller.racks = options.racks ?? {}
@@ -292,7 +298,7 @@ export class TestCluster {
     const topicId = version >= 13 ? (options.topicId ?? this.controller.topicId(topic)) : ZERO_UUID
     const records = [batch(values, options.batch)]
     const body = {
-      transactionalId: null,
+      transactionalId: options.transactionalId ?? null,
       acks,
       timeoutMs,
       topicData: [{ name, topicId, partitionData: [{ index, records }] }],
@@ -411,6 +417,7 @@ export interface ProduceOptions {
   readonly topicId?: string
   readonly version?: number
   readonly batch?: BatchOptions
+  readonly transactionalId?: string
 }
 
 export interface FetchOptions {

@@ -1,6 +1,6 @@
 /** One shard of transactional ids without a log: what it writes is committed when the test says so; time is moved by hand. */
 
-import type { Outcome, ShardHost } from '../../../sim/broker/coordinator/coordinator-runtime.js'
+import type { Outcome, WritingShardHost } from '../../../sim/broker/coordinator/coordinator-runtime.js'
 import type { TxnFacts, TxnState } from '../../../sim/broker/txn/transaction.js'
 import { TXN_RECORD_CODEC, type TxnRecord } from '../../../sim/broker/txn/txn-records.js'
 import { TXN_SETTINGS } from '../../../sim/broker/txn/txn-settings.js'
@@ -43,12 +43,14 @@ export class TxnBench {
       clock: { wallMs: () => this.nowMs, monotonicMs: () => this.nowMs },
       emit: () => 0,
     } as unknown as Env
-    const host: ShardHost<TxnRecord> = {
+    const host: WritingShardHost<TxnRecord> = {
       env,
       index: 0,
       schedule: (key, delayMs, operate) => void this.#timers.set(key, { atMs: this.nowMs + delayMs, operate }),
       cancel: (key) => void this.#timers.delete(key),
       isScheduled: (key) => this.#timers.has(key),
+      write: (outcome) => this.apply(outcome),
+      maxBatchBytes: 1_048_588,
     }
     const config = {
       ...parseConfig(TXN_SETTINGS, {}, []),
@@ -153,8 +155,9 @@ export class TxnBench {
   complete(): boolean | undefined {
     const markers = this.markers.at(-1)
     if (markers === undefined) throw new Error('no markers were asked for')
+    for (const partition of markers.partitions) this.shard.markerWritten(ID, partition)
     let isOver: boolean | undefined
-    this.apply(this.shard.complete(ID, markers, (over) => (isOver = over)))
+    this.apply(this.shard.complete(ID, (over) => (isOver = over)))
     return isOver
   }
 

@@ -287,7 +287,7 @@ describe('a transaction that takes too long', () => {
   it('keeps its epoch when the abort cannot be written', () => {
     const bench = ongoing(0)
     bench.failNext(Errors.NOT_ENOUGH_REPLICAS)
-    bench.pass(60_000)
+    bench.pass(70_000)
     expect(bench.is).toBe('Ongoing 10/6 orders-0')
     bench.pass(10_000)
     expect(bench.is).toBe('PrepareAbort 10/6 orders-0')
