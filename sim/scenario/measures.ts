@@ -58,6 +58,7 @@ export const MEASURES: Readonly<Record<string, { readonly subject: Subject; read
     doc: 'segments that replicas deleted by retention or below the log start',
   },
   'log-start': { subject: 'partition', doc: 'where the log of the leader begins' },
+  served: { subject: 'node', doc: 'records that the broker gave to clients who read' },
   up: { subject: 'node', doc: 'whether the process runs' },
   unfenced: { subject: 'node', doc: 'whether the controller lets the broker lead' },
   starts: { subject: 'node', doc: 'process starts, the first included' },
@@ -91,6 +92,7 @@ const WATCHED: readonly EventType[] = [
   'consume.polled',
   'consume.position',
   'hw.advance',
+  'fetch.served',
   'replica.leader',
   'controller.partition',
   'controller.active',
@@ -238,6 +240,9 @@ export class Measures {
       case 'consume.position':
         if (event.data.reason === 'reset' || event.data.reason === 'truncated')
           this.#add('resets', this.#clientOf(event.node), 1)
+        break
+      case 'fetch.served':
+        this.#add('served', event.node, event.data.upTo - event.data.from)
         break
       case 'hw.advance':
         this.#highWatermark(event.data.role, event.data.partition, event.data.to)
