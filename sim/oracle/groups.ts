@@ -82,6 +82,7 @@ const WATCHES: readonly EventType[] = [
   'request.failed',
   'admin.invoked',
   'produce.acked',
+  'broker.state',
   'node.down',
 ]
 
@@ -116,6 +117,8 @@ export class Groups implements Oracle {
   readonly #acked = new Map<string, Acked[]>()
   /** Partition → offsets that read_committed shows at the end. */
   readonly #visible = new Map<string, ReadonlySet<Offset>>()
+  /** Brokers that have started and are not let in yet: what they coordinate by old metadata counts for nobody. */
+  readonly #outside = new Set<NodeName>()
   /** Node → its commits without an outcome. */
   readonly #commits = new Map<NodeName, Map<number, Commit>>()
 
@@ -156,14 +159,18 @@ export class Groups implements Oracle {
       case 'group.offset':
         this.#committed(event)
         break
+      case 'broker.state':
+        if (event.data.to === 'STARTING') this.#outside.add(event.node)
+        else this.#outside.delete(event.node)
+        break
       case 'group.offset-removed':
-        this.#groups.get(event.data.group)?.committed.delete(event.data.partition)
+        if (!this.#outside.has(event.node)) this.#groups.get(event.data.group)?.committed.delete(event.data.partition)
         break
       case 'group.state':
-        this.#stateChanged(event)
+        if (!this.#outside.has(event.node)) this.#stateChanged(event)
         break
       case 'group.member':
-        this.#memberChanged(event)
+        if (!this.#outside.has(event.node)) this.#memberChanged(event)
         break
       case 'consumer.commit': {
         const commits = this.#commits.get(event.node)

@@ -406,6 +406,17 @@ describe('a KIP-848 group', () => {
     expect(owners(reload(stable().member('g1', 1), 'g2').member('g2', 2)).verdict).toBe('pass')
     expect(owners(reload(stable().member('g1', 1), 'g1').member('g2', 2)).verdict).toBe('fail')
   })
+
+  it('does not listen to a broker that coordinates by old metadata, before it is let in', () => {
+    const reload = (state: 'STARTING' | 'RECOVERY'): Story => {
+      const story = stable().member('g1', 1)
+      story.emit('b2', 'broker.state', { from: 'NOT_RUNNING', to: state, brokerEpoch: -1, reason: 'start' })
+      return story.groupMember('g3', 'loaded', 1, 'b2').groupState('Empty', 'b2', 'none', 'consumer')
+    }
+    const outcome = (story: Story): string => owners(story.member('g3', 2)).verdict
+    expect(outcome(reload('STARTING'))).toBe('fail')
+    expect(outcome(reload('RECOVERY'))).toBe('pass')
+  })
 })
 
 describe('a commit that comes late', () => {
