@@ -155,10 +155,11 @@ export class OffsetsHandler {
         : log.highWatermark
     const isBehind = isClient && partition.leaderEpochStartOffset > log.highWatermark
     const notAvailable = request.version >= 5 ? Errors.OFFSET_NOT_AVAILABLE : Errors.LEADER_NOT_AVAILABLE
+    const tellsEpoch = request.version >= 4
     const { timestamp } = asked
     if (timestamp === LATEST) {
       if (isBehind) return listed(asked, notAvailable)
-      return listed(asked, Errors.NONE, UNKNOWN, end, partition.leaderEpoch)
+      return listed(asked, Errors.NONE, UNKNOWN, end, tellsEpoch ? partition.leaderEpoch : UNKNOWN)
     }
     try {
       const found = log.offsetForTimestamp(timestamp)
@@ -166,7 +167,7 @@ export class OffsetsHandler {
       if (found === undefined || (!isFixed && found.offset >= end)) {
         return listed(asked, isBehind ? notAvailable : Errors.NONE)
       }
-      return listed(asked, Errors.NONE, found.timestamp, found.offset, found.leaderEpoch)
+      return listed(asked, Errors.NONE, found.timestamp, found.offset, tellsEpoch ? found.leaderEpoch : UNKNOWN)
     } catch (thrown) {
       if (!(thrown instanceof DiskError)) throw thrown
       this.#options.onStorageError(partition, thrown)

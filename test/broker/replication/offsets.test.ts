@@ -77,6 +77,14 @@ describe('ListOffsets', () => {
     expect(list(cluster, 900)).toMatchObject({ errorCode: 0, offset: -1 })
   })
 
+  it('tells leader epochs from version 4 on', () => {
+    const cluster = filled()
+    for (const timestamp of [LATEST, EARLIEST, 150]) {
+      expect(list(cluster, timestamp, { version: 4 })).toMatchObject({ leaderEpoch: 0 })
+      expect(list(cluster, timestamp, { version: 3 })).toMatchObject({ errorCode: 0, leaderEpoch: -1 })
+    }
+  })
+
   it('knows the meanings of negative times by version', () => {
     const cluster = filled()
     expect(list(cluster, MAX_TIMESTAMP, { version: 6 })).toMatchObject({ errorCode: Errors.UNSUPPORTED_VERSION })
