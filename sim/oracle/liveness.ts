@@ -14,6 +14,7 @@ import type { Epoch, Micros } from '../kernel/units.js'
 import { Findings } from './findings.js'
 import { type LogModel, wroteEarly } from './log-model.js'
 import type { Oracle, OracleReport, RunEnd } from './oracle.js'
+import type { PromiseKeeper } from './promises.js'
 import type { RunClock } from './run-clock.js'
 
 interface PartitionState {
@@ -87,11 +88,14 @@ export class Recovers implements Oracle {
   readonly #findings = new Findings(this.name)
   readonly #settle: Micros
   readonly #clock: RunClock
+  readonly #promises: PromiseKeeper
   readonly #logs: LogModel
   readonly #partitions = new Map<string, PartitionState>()
   /** Partition → who took up the leadership last, and in which epoch. */
   readonly #acting = new Map<string, { readonly node: NodeName; readonly epoch: Epoch }>()
   readonly #up = new Set<NodeName>()
+  /** Brokers that have ended by themselves. */
+  readonly #halted = new Set<NodeName>()
   readonly #gone = new Set<string>()
   readonly #pending = new Map<string, PendingWrite>()
   readonly #failed: FailedWrite[] = []
@@ -106,9 +110,10 @@ export class Recovers implements Oracle {
   #quorumEpoch: Epoch = -1
   #quorumSeq = 0
 
-  constructor(settle: Micros, clock: RunClock, logs: LogModel) {
+  constructor(settle: Micros, clock: RunClock, promises: PromiseKeeper, logs: LogModel) {
     this.#settle = settle
     this.#clock = clock
+    this.#promises = promises
     this.#logs = logs
   }
 
@@ -116,6 +121,7 @@ export class Recovers implements Oracle {
     switch (event.type) {
       case 'node.start':
         this.#up.add(event.node)
+        this.#halted.delete(event.node)
         break
       case 'node.down':
         this.#goesDown(event)
@@ -194,6 +200,7 @@ export class Recovers implements Oracle {
 
   #goesDown(event: EventOf<'node.down'>): void {
     this.#up.delete(event.node)
+    if (event.data.how === 'halt') this.#halted.add(event.node)
     for (const [id, write] of this.#pending) if (write.client === event.node) this.#pending.delete(id)
     // Should it come back, it must take up its roles again.
     for (const [partition, { node }] of this.#acting) if (node === event.node) this.#acting.delete(partition)
@@ -250,15 +257,15 @@ export class Recovers implements Oracle {
     const isRotten =
       this.#rotten.get(partition)?.has(name) === true && missing.every((node) => refused?.has(node) === true)
     if (isRotten) return { message, excuse: `what the leader holds is rotten on its disk (${name})` }
-    const isAstray = missing.every((node) => this.#isAstray(partition, node))
-    return isAstray
-      ? { message, excuse: missing.map((node) => wroteEarly(this.#logs.log(node, partition))).join(', ') }
-      : { message }
+    const excuses = missing.map((node) => this.#excuseAbsence(partition, node))
+    return excuses.includes(undefined) ? { message } : { message, excuse: excuses.join(', ') }
   }
 
-  /** It has given up: what it wrote before it was let in stands where its leader's batches do not begin. */
-  #isAstray(partition: string, node: NodeName): boolean {
-    return this.#stopped.has(`${partition} ${node}`) && wroteEarly(this.#logs.log(node, partition)) !== undefined
+  #excuseAbsence(partition: string, node: NodeName): string | undefined {
+    // It cannot start: a file that it had synced is not what it was.
+    if (this.#halted.has(node)) return this.#promises.excuseDurable(node)
+    // What it wrote before it was let in stands where its leader's batches do not begin.
+    return this.#stopped.has(`${partition} ${node}`) ? wroteEarly(this.#logs.log(node, partition)) : undefined
   }
 
   /**

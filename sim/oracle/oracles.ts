@@ -64,7 +64,7 @@ export class Oracles {
     const committed = new CommittedLog(logs, keeper, serving, compaction)
     const leadership = new Leadership(logs, keeper)
     this.#reads = new Reads(logs, keeper, compaction)
-    this.#recovers = new Recovers(promises.settle, clock, logs)
+    this.#recovers = new Recovers(promises.settle, clock, keeper, logs)
     const cleaning = new Cleaning(promises, logs, keeper, serving, compaction)
     const groups = new Groups(promises, logs, compaction)
     const transactions = new Transactions(promises, keeper, logs, compaction)
