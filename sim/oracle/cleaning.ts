@@ -132,11 +132,9 @@ export class Cleaning implements Oracle {
     const known = this.#before.get(log)
     if (known?.bound === bound && known.wallMs === wallMs) return known.keys
     const keys = new LastOfKeys()
-    // Transactions that reach below the bound may be decided beyond it.
-    for (const entry of log.entries) {
-      if (entry.baseOffset >= log.highWatermark) break
-      if (entry.baseOffset < bound || entry.batch.isControl) keys.add(entry)
-    }
+    // Transactions that reach below the bound may be decided beyond it; after a restart beyond the high watermark, too: it stands
+    // where it was last noted, and the producer's snapshot knows only that the transaction is over.
+    for (const entry of log.entries) if (entry.baseOffset < bound || entry.batch.isControl) keys.add(entry)
     this.#before.set(log, { bound, wallMs, keys })
     return keys
   }

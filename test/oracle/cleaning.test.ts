@@ -211,6 +211,16 @@ describe('compaction', () => {
     expect(story(false).cleaned(0, 3, [batch('1=a', x), marker(2, 9, false)]).messages[0]).toContain('orders-0@0')
   })
 
+  it('counts transactions that ended beyond a high watermark that a restart has set back', () => {
+    const x = { producerId: 9, isTransactional: true }
+    const reopened = (...batches: BatchView[]): Story =>
+      new Story().written(...batches).emit('b1', 'hw.set', { partition: P, from: 3, to: 2, reason: 'open' })
+    const ended = reopened(batch('0=a'), batch('1=a', x), marker(2, 9, true))
+    expect(ended.cleaned(0, 2, [batch('1=a', x)]).report().violations).toEqual([])
+    const open = reopened(batch('0=a'), batch('1=a', x), batch('2=b'))
+    expect(open.cleaned(0, 2, [batch('1=a', x)]).messages[0]).toContain('orders-0@0 on b1 was the last')
+  })
+
   it('keeps a marker until its horizon', () => {
     const x = { producerId: 9, isTransactional: true }
     const story = new Story().written(batch('0=a', x), marker(1, 9, true), batch('2=a'))
