@@ -112,8 +112,8 @@ export class AdminAcls {
   }
 
   /**
-   * Values are the bindings that each filter deleted, named by the filter's place: `0`, `1`, …. One that could not be deleted is
-   * left out, as its filter succeeded.
+   * Values are the bindings that each filter deleted, named by the filter's place: `0`, `1`, …. A filter fails with the first of its
+   * bindings that could not be deleted (`DeleteAclsResult.all`).
    */
   delete(filters: readonly AclFilter[], done: Done<readonly AclBinding[]>): void {
     const operation = this.#context.beginAs(
@@ -128,7 +128,12 @@ export class AdminAcls {
       take: ({ filterResults }) => {
         for (const [i, { errorCode, matchingAcls }] of filterResults.entries()) {
           const deleted = matchingAcls.filter((acl) => acl.errorCode === Errors.NONE).map(binding)
-          operation.answered(String(i), errorCode, deleted)
+          const refused = matchingAcls.find((acl) => acl.errorCode !== Errors.NONE)
+          operation.answered(
+            String(i),
+            errorCode === Errors.NONE ? (refused?.errorCode ?? Errors.NONE) : errorCode,
+            deleted,
+          )
         }
       },
       errors: ({ filterResults }) => filterResults.map(({ errorCode }) => errorCode),

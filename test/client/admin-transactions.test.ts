@@ -260,15 +260,16 @@ describe('access control', () => {
       r.respond({
         throttleTimeMs: 0,
         filterResults: [
+          { errorCode: 0, errorMessage: null, matchingAcls: [deleted] },
           { errorCode: 0, errorMessage: null, matchingAcls: [deleted, { ...deleted, errorCode: -1 }] },
           { errorCode: Errors.CLUSTER_AUTHORIZATION_FAILED, errorMessage: null, matchingAcls: [] },
         ],
       }),
     )
     const result = outcomeOf<readonly AclBinding[]>(lab, (done) =>
-      admin.acls.delete([{ principal: 'User:alice' }, {}], done),
+      admin.acls.delete([{ principal: 'User:alice' }, { principal: 'User:bob' }, {}], done),
     )
     expect(must(result.values.get('0')).map(describeBinding)).toEqual(['deny User:alice write topic orders…'])
-    expect(errors(result)).toEqual({ '1': 'CLUSTER_AUTHORIZATION_FAILED' })
+    expect(errors(result)).toEqual({ '1': 'UNKNOWN_SERVER_ERROR', '2': 'CLUSTER_AUTHORIZATION_FAILED' })
   })
 })
