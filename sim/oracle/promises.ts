@@ -7,7 +7,8 @@
  *   was elected from outside ISR and ELR,         where that was configured or asked for; or
  *   lost data that it had accepted,               and so did everybody else who could have been elected; or
  *   lost data, and is the last known leader       elected when nobody was left (KIP-966); or
- *   lost data, and was not dropped for it         in ZooKeeper mode, where no controller may have seen it go.
+ *   lost data, and was not dropped for it         in ZooKeeper mode, where no controller may have seen it go; or
+ *   may have holes in its log                     left by a disk that lied and lost power: no replica looks for them.
  *
  * A replica counts as damaged from the fault of its disk on, until it opens its log and finds everything there, is dropped from the ISR
  * and comes back into it, or leads. The quorum writes through before it answers: nothing is pardoned there but
@@ -52,6 +53,8 @@ interface PartitionState {
   pardon: Pardon | undefined
   /** Replicas that lost data which they had accepted. */
   readonly damaged: Map<NodeName, Damage>
+  /** Replicas whose logs may have holes, which nobody looks for: their disks lied, and lost power. */
+  readonly holed: Set<NodeName>
   leader: NodeName | undefined
   ledEpoch: Epoch
   /** The leader of `ledEpoch` was judged, as it served. */
@@ -104,6 +107,7 @@ export class PromiseKeeper {
         break
       case 'node.wiped':
         this.#lostDurable.set(event.node, 'wiped disk')
+        for (const { holed } of this.#partitions.values()) holed.delete(event.node)
         for (const log of this.#logs.logsOn(event.node))
           if (log.logEnd > log.logStart) this.#damage(event.node, log.partition)
         break
@@ -166,6 +170,7 @@ export class PromiseKeeper {
   /** Why this replica may lack what it had accepted. */
   excuseReplica(partition: string, node: NodeName): string | undefined {
     if (this.#isDamaged(partition, node)) return `accepted data lost on ${node}`
+    if (this.#partitions.get(partition)?.holed.has(node) === true) return holes(node)
     const pardon = this.#partitions.get(partition)?.pardon
     if (this.#promises.believesReplicas !== true || pardon === undefined) return undefined
     // In the ISR all the time, it cut its log to that of a leader that had lost its own; others that should have may not have come to it.
@@ -209,9 +214,9 @@ export class PromiseKeeper {
   #finds(node: NodeName, partition: string, logEnd: Offset): void {
     const log = this.#logs.log(node, partition)
     if (!this.#lostPowerSince(node, log.openedAt)) return
+    if (logEnd < log.logEnd) this.#damage(node, partition)
     // A disk that lied may also have lost a segment in the middle, whose successors are there.
-    const mayHaveHoles = this.#liars.has(node) && log.logEnd > log.logStart
-    if (logEnd < log.logEnd || mayHaveHoles) this.#damage(node, partition)
+    if (this.#liars.has(node) && log.logEnd > log.logStart) this.#state(partition).holed.add(node)
   }
 
   #lostPowerSince(node: NodeName, seq: number): boolean {
@@ -280,6 +285,7 @@ export class PromiseKeeper {
     const candidates = (isTold ? decision.candidates : [...decision.isr, ...decision.elr]).map(nodeName)
     const kind = isTold ? decision.kind : candidates.includes(leader) ? 'clean' : 'unclean'
     if (kind === 'unclean') return decision.uncleanAllowed && !isTold ? UNCLEAN_ELECTION : undefined
+    if (this.#partitions.get(partition)?.holed.has(leader) === true) return holes(leader)
     if (!this.#isDamaged(partition, leader)) return undefined
     if (kind === 'last-known') return `accepted data lost on ${leader}, the last known leader (KIP-966)`
     if (this.#promises.believesReplicas === true) return `accepted data lost on ${leader}, which no controller noticed`
@@ -290,9 +296,13 @@ export class PromiseKeeper {
   #state(partition: string): PartitionState {
     let state = this.#partitions.get(partition)
     if (state === undefined) {
-      state = { pardon: undefined, damaged: new Map(), leader: undefined, ledEpoch: -1, judged: false }
+      state = { pardon: undefined, damaged: new Map(), holed: new Set(), leader: undefined, ledEpoch: -1, judged: false }
       this.#partitions.set(partition, state)
     }
     return state
   }
+}
+
+function holes(node: NodeName): string {
+  return `holes in the log of ${node}, whose disk lied`
 }

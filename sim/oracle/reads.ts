@@ -115,7 +115,7 @@ export class Reads implements Oracle {
     for (let i = 0; i < offsets.length; i++) {
       const offset = offsets[i] as Offset
       this.positions.checks++
-      if (offset !== position.next) this.#moves(position, offset, event)
+      if (offset !== position.next) this.#moves(position, offset, leaderEpochs[i] ?? -1, event)
       position.next = offset + 1
       const id = ids[i] ?? ''
       // Records of no workload say nothing, unless one of a workload was known to be there.
@@ -126,7 +126,7 @@ export class Reads implements Oracle {
     position.seq = event.seq
   }
 
-  #moves(position: Position, offset: Offset, event: EventOf<'consume.polled'>): void {
+  #moves(position: Position, offset: Offset, epoch: Epoch, event: EventOf<'consume.polled'>): void {
     const { partition } = event.data
     const { next } = position
     const subject = `${partition}@${offset < next ? offset : next}`
@@ -134,7 +134,7 @@ export class Reads implements Oracle {
     if (offset < next) {
       const message = `${event.node} read ${partition}@${offset} after having read up to ${next - 1}`
       this.positions.add(subject, message, event.time, evidence)
-    } else if (this.#skipsRecords(partition, next, offset)) {
+    } else if (this.#skipsRecords(partition, next, offset, epoch)) {
       this.#compaction.unread(event, partition, next, offset, evidence)
       const message = `${event.node} read ${partition}@${offset} next after ${next - 1}: ${offset - next} skipped`
       this.positions.add(subject, message, event.time, evidence)
@@ -142,9 +142,12 @@ export class Reads implements Oracle {
   }
 
   /** Control batches are no records, those of a transaction may be aborted, others compacted: a gap of nothing else is none. */
-  #skipsRecords(partition: string, from: Offset, to: Offset): boolean {
+  #skipsRecords(partition: string, from: Offset, to: Offset, epoch: Epoch): boolean {
     const compacted = this.#compaction.of(partition)
-    for (const log of this.#logs.logsOf(partition)) {
+    const logs = [...this.#logs.logsOf(partition)]
+    // A deposed leader's may have something else there: better one that holds what was read.
+    const read = logs.filter((log) => log.find(to)?.epoch === epoch)
+    for (const log of read.length > 0 ? read : logs) {
       if (log.logEnd < to) continue
       for (let at = indexOf(log.entries, from); at < log.entries.length; at++) {
         const entry = log.entries[at]

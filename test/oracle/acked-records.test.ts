@@ -110,6 +110,23 @@ describe(NAME, () => {
   })
 })
 
+describe('a consumer', () => {
+  it('skips nothing where its leader has a marker, whatever a deposed one has there', () => {
+    const run = led().at(1).commits('p1/0').polls([0], ['p1/0'])
+    run.appends('b1', ['p1/1']).decides('b2', 1, 1, ['b2', 'b3']).leads('b2', 1, ['b2', 'b3'])
+    run.appends('b2', [''], { epoch: 1, isControl: true }).replicates('b3')
+    run.appends('b2', ['p1/1'], { epoch: 1 }).replicates('b3').highWatermark('b2', 1, 3, 1)
+    expect(run.polls([2], ['p1/1'], 1).report('positions-consistent').verdict).toBe('pass')
+  })
+
+  it('skips a record that its leader has', () => {
+    const run = led().at(1).commits('p1/0').commits('p1/1').commits('p1/2').polls([0, 2], ['p1/0', 'p1/2'])
+    expect(run.report('positions-consistent').violations.map(({ message }) => message)).toEqual([
+      'r1 read orders-0@2 next after 0: 1 skipped',
+    ])
+  })
+})
+
 describe('what is not promised, and what is', () => {
   const committed = (options?: Parameters<typeof led>[0]): Story => led(options).at(1).commits('p1/0').acked('p1/0', 0)
 

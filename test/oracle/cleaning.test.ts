@@ -190,6 +190,20 @@ describe('compaction', () => {
     expect(report.losses.map(({ reason }) => reason)).toEqual(['accepted data lost on b1'])
   })
 
+  it('does not miss what a disk that lied has lost in the middle of a log', () => {
+    const lie = { step: 1, kind: 'disk-lie', targets: ['b1'], text: 'disk-lie b1' }
+    const back = (story: Story): Story =>
+      story
+        .emit('b1', 'node.down', { how: 'power-loss', reason: 'power-loss' })
+        .emit('b1', 'disk.power-loss', { files: 1, lostBytes: 100, tornPages: 0 })
+        .emit('b1', 'log.open', { partition: P, logStart: 0, logEnd: 4, recoveryPoint: 0, clean: false, epochs: [] })
+        .emit('b1', 'hw.set', { partition: P, from: 0, to: 4, reason: 'open' })
+        .cleaned(0, 4, [batch('2=a 3=c')])
+    expect(back(ABA()).report().verdict).toBe('fail')
+    const report = back(ABA().emit('b1', 'fault.start', lie)).report()
+    expect(report.losses.map(({ reason }) => reason)).toContain('holes in the log of b1, whose disk lied')
+  })
+
   it('keeps a tombstone until the horizon that it was given, and gives it in time', () => {
     const written = (): Story => new Story().written(batch('0=a'), batch('1=a!'))
     expect(written().cleaned(0, 2, []).messages[0]).toBe(
