@@ -264,8 +264,9 @@ export class Recovers implements Oracle {
   #excuseAbsence(partition: string, node: NodeName): string | undefined {
     // It cannot start: a file that it had synced is not what it was.
     if (this.#halted.has(node)) return this.#promises.excuseDurable(node)
-    // What it wrote before it was let in stands where its leader's batches do not begin.
-    return this.#stopped.has(`${partition} ${node}`) ? wroteEarly(this.#logs.log(node, partition)) : undefined
+    if (!this.#stopped.has(`${partition} ${node}`)) return undefined
+    // It ends where its leader's batches do not begin: by what it wrote before it was let in, or by what its leader had lost.
+    return wroteEarly(this.#logs.log(node, partition)) ?? this.#promises.excuseAstray(partition)
   }
 
   /**

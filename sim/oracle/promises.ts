@@ -177,6 +177,11 @@ export class PromiseKeeper {
     return this.#logs.log(node, partition).cutAt > pardon.seq ? pardon.reason : undefined
   }
 
+  /** Why its leader's log may have something else where a follower's ends, in one epoch: a leader that lost its tail went on in it. */
+  excuseAstray(partition: string): string | undefined {
+    return this.#promises.believesReplicas === true ? this.#partitions.get(partition)?.pardon?.reason : undefined
+  }
+
   /** Why the quorum may have lost what was committed, or a vote. */
   excuseQuorum(): string | undefined {
     for (const node of this.#promises.controllers) {
@@ -296,7 +301,14 @@ export class PromiseKeeper {
   #state(partition: string): PartitionState {
     let state = this.#partitions.get(partition)
     if (state === undefined) {
-      state = { pardon: undefined, damaged: new Map(), holed: new Set(), leader: undefined, ledEpoch: -1, judged: false }
+      state = {
+        pardon: undefined,
+        damaged: new Map(),
+        holed: new Set(),
+        leader: undefined,
+        ledEpoch: -1,
+        judged: false,
+      }
       this.#partitions.set(partition, state)
     }
     return state

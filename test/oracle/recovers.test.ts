@@ -72,6 +72,17 @@ describe('a follower that gives up', () => {
     ])
   })
 
+  it('may do so when its leader goes on without its tail, in ZooKeeper mode', () => {
+    const cut = (believesReplicas: boolean): Story => {
+      const story = led({ believesReplicas }).at(1).commits('p1/0').commits('p1/1')
+      story.dies('b1', 'power-loss', 50).reopens('b1', 0).leads('b1', 0, ['b1', 'b2', 'b3']).running('b1')
+      story.decides('b1', 0, 1, ['b1', 'b2'])
+      return story.emit('b3', 'fetch.stopped', { ...stop, partition: 'orders-0', leaderEpoch: 0 })
+    }
+    expect(reasons(cut(true))).toEqual(['accepted data lost on b1, which no controller noticed'])
+    expect(messages(cut(false))).toEqual(['orders-0 has 2 of 3 replicas in sync, without b3'])
+  })
+
   it('may not do so otherwise', () => {
     const missing = ['__consumer_offsets-0 has 2 of 3 replicas in sync, without b3']
     expect(messages(astray('RUNNING').emit('b3', 'fetch.stopped', stop))).toEqual(missing)
