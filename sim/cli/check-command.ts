@@ -2,7 +2,8 @@
  * `samsa check`: validates scenario files without running them.
  */
 
-import { settingsWithoutEffect } from '../cluster/cluster-config.js'
+import { settingsWithoutEffect, valuesWithoutEffect } from '../cluster/cluster-config.js'
+import type { RawConfig } from '../cluster/cluster-spec.js'
 import { ExitCode } from './exit-code.js'
 import { selectScenarios } from './select.js'
 import { print, remark } from './terminal.js'
@@ -15,7 +16,15 @@ export async function checkCommand(paths: readonly string[]): Promise<ExitCode> 
   }
   for (const { scenario, file } of loaded) {
     print(`${file}  ok  ${scenario.name}`)
-    const ignored = settingsWithoutEffect(scenario.cluster.config)
+    const ignored = [...settingsWithoutEffect(scenario.cluster.config)]
+    const add = (owner: string, config: RawConfig): void => {
+      ignored.push(...valuesWithoutEffect(config).map((name) => `${name} (${owner})`))
+    }
+    for (const [topic, { config }] of Object.entries(scenario.cluster.topics)) add(topic, config)
+    for (const [name, client] of Object.entries(scenario.clients)) {
+      if (client.kind === 'produce') add(name, client.config)
+      else if (client.kind === 'pipeline') add(name, client.producerConfig)
+    }
     if (ignored.length > 0) print(`  known to Kafka, without effect here: ${ignored.join(', ')}`)
   }
   return ExitCode.pass

@@ -18,7 +18,7 @@ export const PRODUCER_CONFIG = {
   acks: oneOf('all', ['all', '-1', '0', '1'], 'who must have a record before it is acknowledged'),
   'batch.size': int(16_384, 'bytes of a batch; 0 puts every record into a batch of its own'),
   'buffer.memory': long(33_554_432, 'bytes of batches that may wait; sends beyond it block'),
-  'compression.type': oneOf('none', ['none'], 'codec of batches; only none is simulated'),
+  'compression.type': oneOf('none', ['none', 'gzip', 'snappy', 'lz4', 'zstd'], 'codec; records are sent as they are'),
   'delivery.timeout.ms': int(120_000, 'upper bound from send to success or failure'),
   'enable.idempotence': bool(true, 'number batches so that a retry is not written twice'),
   'linger.ms': long(5, 'how long a batch waits for more records'),

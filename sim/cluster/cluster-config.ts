@@ -80,7 +80,20 @@ function checkQuorumConfig(raw: RawConfig): readonly Problem[] {
 /** Given settings that Kafka knows and that change nothing here. */
 export function settingsWithoutEffect(raw: RawConfig): readonly string[] {
   const readElsewhere = { ...CONTROLLER_SETTINGS, ...ZOOKEEPER_CONTROLLER_SETTINGS }
-  return parseBrokerConfig(raw).ignored.filter((name) => !Object.hasOwn(readElsewhere, name))
+  const ignored = parseBrokerConfig(raw).ignored.filter((name) => !Object.hasOwn(readElsewhere, name))
+  return [...ignored, ...valuesWithoutEffect(raw)]
+}
+
+/** Settings that are read, with the values that mean something here: nobody compresses, and files grow as they are written. */
+const ONLY_WITH: Readonly<Record<string, readonly string[]>> = {
+  'compression.type': ['producer', 'uncompressed', 'none'],
+  preallocate: ['false'],
+  'log.preallocate': ['false'],
+}
+
+/** The same of a topic or a producer. */
+export function valuesWithoutEffect(raw: RawConfig): readonly string[] {
+  return Object.keys(raw).filter((name) => ONLY_WITH[name]?.includes(String(raw[name])) === false)
 }
 
 /** Everything wrong with settings of a topic. */

@@ -145,6 +145,18 @@ describe('samsa check and list', () => {
   it('check names what is valid', () =>
     expect(samsa('check', 'quiet.yaml')).toMatchObject({ code: 0, out: 'quiet.yaml  ok  quiet\n' }))
 
+  it('check tells what has no effect', () => {
+    const given = 'config: { num.io.threads: 8, compression.type: producer, log.preallocate: true }'
+    const topics = 'topics: { orders: { partitions: 1, config: { compression.type: lz4, preallocate: false } } }'
+    writeFileSync(
+      join(folder, 'paste.yaml'),
+      `version: 1\nname: paste\ncluster:\n  ${given}\n  ${topics}\nclients: { p1: { produce: orders, compression.type: zstd } }\nrun: { until: 1s }\n`,
+    )
+    expect(samsa('check', 'paste.yaml').out).toBe(
+      'paste.yaml  ok  paste\n  known to Kafka, without effect here: num.io.threads, log.preallocate, compression.type (orders), compression.type (p1)\n',
+    )
+  })
+
   it('check refuses what is not', () => expect(samsa('check', 'broken.yaml').code).toBe(2))
 
   it('list shows scenarios', () =>
