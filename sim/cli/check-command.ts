@@ -2,6 +2,7 @@
  * `samsa check`: validates scenario files without running them.
  */
 
+import { isClientSettingWithoutEffect } from '../client/client-known-settings.js'
 import { settingsWithoutEffect, valuesWithoutEffect } from '../cluster/cluster-config.js'
 import type { RawConfig } from '../cluster/cluster-spec.js'
 import { ExitCode } from './exit-code.js'
@@ -22,8 +23,14 @@ export async function checkCommand(paths: readonly string[]): Promise<ExitCode> 
     }
     for (const [topic, { config }] of Object.entries(scenario.cluster.topics)) add(topic, config)
     for (const [name, client] of Object.entries(scenario.clients)) {
-      if (client.kind === 'produce') add(name, client.config)
-      else if (client.kind === 'pipeline') add(name, client.producerConfig)
+      for (const config of client.kind === 'pipeline' ? [client.config, client.producerConfig] : [client.config]) {
+        add(name, config)
+        ignored.push(
+          ...Object.keys(config)
+            .filter(isClientSettingWithoutEffect)
+            .map((setting) => `${setting} (${name})`),
+        )
+      }
     }
     if (ignored.length > 0) print(`  known to Kafka, without effect here: ${ignored.join(', ')}`)
   }

@@ -2,6 +2,7 @@
 
 import { bool, int, list, oneOf, parseConfig, text, type ConfigOf, type Setting } from '../kernel/config-def.js'
 import { UsageError, type Problem } from '../kernel/errors.js'
+import { settingsWithEffect } from './client-known-settings.js'
 import { conflict, CONNECTION_CONFIG, withReconnectBackoff } from './connection-config.js'
 import { ASSIGNOR_NAMES, assignorName, makeAssignor, type AssignorName } from './group/assignors.js'
 import type { ResetStrategy } from './subscription-state.js'
@@ -54,7 +55,7 @@ const UNSUPPORTED = {
 /** Values under Kafka's names → the resolved configuration. @throws UsageError with every mistake */
 export function parseConsumerConfig(given: Readonly<Record<string, unknown>> = {}): ConsumerConfig {
   const problems: Problem[] = []
-  const config = parseConfig(CONSUMER_CONFIG, given, problems)
+  const config = parseConfig(CONSUMER_CONFIG, settingsWithEffect(given), problems)
   const protocol = config['group.protocol']
   for (const name of UNSUPPORTED[protocol]) {
     if ((given[name] ?? '') === '') continue

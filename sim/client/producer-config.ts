@@ -8,6 +8,7 @@
 import { bool, int, long, oneOf, parseConfig, text, type ConfigOf } from '../kernel/config-def.js'
 import { UsageError, type Problem } from '../kernel/errors.js'
 import { INT_MAX } from '../kernel/units.js'
+import { settingsWithEffect } from './client-known-settings.js'
 import { conflict, CONNECTION_CONFIG, withReconnectBackoff } from './connection-config.js'
 
 /** A broker remembers this many batches of a producer (ProducerStateEntry.NUM_BATCHES_TO_RETAIN). */
@@ -42,7 +43,7 @@ export type ProducerConfig = ConfigOf<typeof PRODUCER_CONFIG>
 /** Values under Kafka's names → the resolved configuration. @throws UsageError with every mistake */
 export function parseProducerConfig(given: Readonly<Record<string, unknown>> = {}): ProducerConfig {
   const problems: Problem[] = []
-  let config = parseConfig(PRODUCER_CONFIG, given, problems)
+  let config = parseConfig(PRODUCER_CONFIG, settingsWithEffect(given), problems)
   config = withReconnectBackoff(config, given)
   config = withIdempotence(config, given, problems)
   if (config['transactional.id'] !== '' && !config['enable.idempotence']) {

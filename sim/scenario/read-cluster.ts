@@ -5,6 +5,7 @@
 import { parseAcl } from '../cluster/acl-text.js'
 import type { ClusterSpec, EnsembleSpec, TopicSpec } from '../cluster/cluster-spec.js'
 import { checkEnsembleConfig, checkServerConfig, checkTopicConfig } from '../cluster/cluster-config.js'
+import { isClientSettingWithoutEffect } from '../client/client-known-settings.js'
 import { CONSUMER_CONFIG, parseConsumerConfig } from '../client/consumer-config.js'
 import { PRODUCER_CONFIG, parseProducerConfig } from '../client/producer-config.js'
 import { ZOOKEEPER_CONSUMER_CONFIG } from '../client/zookeeper-consumer/zookeeper-consumer-config.js'
@@ -231,6 +232,7 @@ function readPipeline(
   const all = settings(client, PIPELINE_KEYS, { ...CONSUMER_CONFIG, ...PRODUCER_CONFIG }, path, problems)
   const given = takeOldSettings(all, path, problems)
   for (const name of ['group.id', 'group.instance.id', 'enable.auto.commit', 'transactional.id']) {
+    if (name === 'group.id' && given[name] === client.group) continue
     if (name in given) problems.push({ path: [...path, name], message: `${name} comes from ${PIPELINE_WORDS[name]}` })
   }
   const { consumer, producer } = splitPipelineConfig(given)
@@ -329,6 +331,7 @@ function checkNewGroup(
   problems: ScenarioProblem[],
 ): void {
   for (const name of ['group.id', 'group.instance.id', 'enable.auto.commit']) {
+    if (name === 'group.id' && given[name] === client.group) continue
     if (name in given) problems.push({ path: [...path, name], message: `${name} comes from ${GROUP_WORDS[name]}` })
   }
   checkProtocol(given, path, surface, problems)
@@ -475,7 +478,8 @@ function settings(
     if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') config[key] = value
     else problems.push({ path: [...path, key], message: `${key}: expected one value` })
     // parse…Config names unknown settings; a near miss of a key of ours is told here.
-    const near = Object.hasOwn(known, key) ? undefined : nearest(key, keys)
+    const isKnown = Object.hasOwn(known, key) || isClientSettingWithoutEffect(key)
+    const near = isKnown ? undefined : nearest(key, keys)
     if (near !== undefined) {
       delete config[key]
       problems.push({ path: [...path, key], message: `unknown key ${key}`, mend: `did you mean ${near}?`, atKey: true })

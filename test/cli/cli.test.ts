@@ -150,10 +150,10 @@ describe('samsa check and list', () => {
     const topics = 'topics: { orders: { partitions: 1, config: { compression.type: lz4, preallocate: false } } }'
     writeFileSync(
       join(folder, 'paste.yaml'),
-      `version: 1\nname: paste\ncluster:\n  ${given}\n  ${topics}\nclients: { p1: { produce: orders, compression.type: zstd } }\nrun: { until: 1s }\n`,
+      `version: 1\nname: paste\ncluster:\n  ${given}\n  ${topics}\nclients: { p1: { produce: orders, compression.type: zstd, key.serializer: x }, g1: { consume: orders, group: shop, group.id: shop } }\nrun: { until: 1s }\n`,
     )
     expect(samsa('check', 'paste.yaml').out).toBe(
-      'paste.yaml  ok  paste\n  known to Kafka, without effect here: num.io.threads, log.preallocate, compression.type (orders), compression.type (p1)\n',
+      'paste.yaml  ok  paste\n  known to Kafka, without effect here: num.io.threads, log.preallocate, compression.type (orders), compression.type (p1), key.serializer (p1)\n',
     )
   })
 

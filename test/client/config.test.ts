@@ -96,6 +96,15 @@ describe('mistakes', () => {
     expect(found[0]).toBe('unknown setting ack')
   })
 
+  it('are not what Kafka knows and what changes nothing here', () => {
+    const pasted = { 'bootstrap.servers': 'kafka:9092', 'sasl.jaas.config': 'x', 'interceptor.classes': 'y' }
+    expect(parseProducerConfig({ ...pasted, 'key.serializer': 'z' })).toEqual(parseProducerConfig())
+    expect(parseConsumerConfig({ ...pasted, 'key.deserializer': 'z' })).toEqual(parseConsumerConfig())
+    expect(mistakes(() => parseProducerConfig({ 'partitioner.class': 'z' }))).toEqual([
+      'unknown setting partitioner.class',
+    ])
+  })
+
   it('include a codec that Kafka has not', () => {
     expect(mistakes(() => parseProducerConfig({ 'compression.type': 'lzma' }))).toHaveLength(1)
     expect(parseProducerConfig({ 'compression.type': 'lz4' })['compression.type']).toBe('lz4')
