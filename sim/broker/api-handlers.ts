@@ -16,8 +16,7 @@
  * An API without a line (those of controllers and of raft) is refused by closing the connection, as Kafka's SocketServer does.
  */
 
-import type { ApiName } from '../wire/apis.js'
-import type { ForwardableApi } from '../wire/apis.js'
+import type { ApiName, ForwardableApi } from '../wire/apis.js'
 import type { IncomingRequest } from '../wire/request-server.js'
 import { alterConfigHandlers } from './api-alter-configs.js'
 import { configHandlers } from './api-configs.js'

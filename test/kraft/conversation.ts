@@ -19,18 +19,7 @@ import { RaftCluster } from './raft-cluster.js'
 
 type Kind = 'state' | 'vote' | 'hw' | 'append' | 'truncate' | 'snapshot' | 'request' | 'node'
 
-/** The text with the outputs as they are now. Lines that begin with `#` stay as they are. */
-export function converse(text: string): string {
-  const conversation = new Conversation()
-  const blocks: string[] = []
-  for (const line of text.split('\n')) {
-    if (line.startsWith('#')) blocks.push(line)
-    else if (line.startsWith('> ')) blocks.push([line, ...conversation.run(line.slice(2).trim())].join('\n'))
-  }
-  return `${blocks.join('\n\n').replaceAll(/^(#.*)\n\n(?=#)/gm, '$1\n')}\n`
-}
-
-class Conversation {
+export class Conversation {
   #cluster: RaftCluster | undefined
   #lines: string[] = []
   #shown = new Set<Kind>(['state', 'vote', 'hw', 'truncate', 'snapshot', 'request', 'node'])

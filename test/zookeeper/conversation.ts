@@ -56,18 +56,7 @@ const KINDS: Readonly<Record<string, string>> = {
   'disk.power-loss': 'node',
 }
 
-/** The text with the outputs as they are now. Lines that begin with `#` stay as they are. */
-export function converse(text: string): string {
-  const conversation = new Conversation()
-  const blocks: string[] = []
-  for (const line of text.split('\n')) {
-    if (line.startsWith('#')) blocks.push(line)
-    else if (line.startsWith('> ')) blocks.push([line, ...conversation.run(line.slice(2).trim())].join('\n'))
-  }
-  return `${blocks.join('\n\n').replaceAll(/^(#.*)\n\n(?=#)/gm, '$1\n')}\n`
-}
-
-class Conversation {
+export class Conversation {
   #ensemble: Ensemble | undefined
   #lines: string[] = []
   #shown = new Set(['state', 'elected', 'leading', 'sync', 'node'])

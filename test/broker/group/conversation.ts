@@ -43,17 +43,6 @@ import { CoordinatorLab, type Written } from './coordinator-lab.js'
 import { nameOf } from './group-bench.js'
 import { assignmentText, partitionsText, recordText } from './record-text.js'
 
-/** The text with the outputs as they are now. Lines that begin with `#` stay as they are. */
-export function converse(text: string): string {
-  const conversation = new Conversation()
-  const blocks: string[] = []
-  for (const line of text.split('\n')) {
-    if (line.startsWith('#')) blocks.push(line)
-    else if (line.startsWith('> ')) blocks.push([line, ...conversation.run(line.slice(2).trim())].join('\n'))
-  }
-  return `${blocks.join('\n\n').replaceAll(/^(#.*)\n\n(?=#)/gm, '$1\n')}\n`
-}
-
 /** What a client knows of itself. */
 interface Client {
   memberId: string
@@ -68,7 +57,7 @@ const HEARTBEAT_MS = 1_000
 /** An id that a coordinator made. */
 const GENERATED = /[\w-]{22}$/
 
-class Conversation {
+export class Conversation {
   #lab: CoordinatorLab | undefined
   #lines: string[] = []
   #isQuiet = false

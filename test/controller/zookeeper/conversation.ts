@@ -30,17 +30,6 @@ import { ControllerLab, type Sent } from './controller-lab.js'
 
 type Kind = 'reads' | 'writes' | 'requests' | 'events' | 'answers'
 
-/** The text with the outputs as they are now. Lines that begin with `#` stay as they are. */
-export function converse(text: string): string {
-  const conversation = new Conversation()
-  const blocks: string[] = []
-  for (const line of text.split('\n')) {
-    if (line.startsWith('#')) blocks.push(line)
-    else if (line.startsWith('> ')) blocks.push([line, ...conversation.run(line.slice(2).trim())].join('\n'))
-  }
-  return `${blocks.join('\n\n').replaceAll(/^(#.*)\n\n(?=#)/gm, '$1\n')}\n`
-}
-
 const EVENTS: ReadonlySet<string> = new Set([
   'zk-controller.elected',
   'zk-controller.failed',
@@ -82,7 +71,7 @@ class PlayedBroker {
   }
 }
 
-class Conversation {
+export class Conversation {
   readonly #lab = new ControllerLab()
   readonly #played = new Map<NodeId, PlayedBroker>()
   readonly #shown = new Set<Kind>(['writes', 'requests', 'events', 'answers'])
