@@ -2,6 +2,7 @@
  * What events of ZooKeeper say, in a few words.
  */
 
+import { ACL_DENY, ACL_OPERATIONS, ACL_PREFIXED, ACL_RESOURCE_TYPES } from '../sim/kernel/acl-names.js'
 import type { Events, TraceEvent } from '../sim/kernel/events.js'
 import { zookeeperName } from '../sim/kernel/names.js'
 
@@ -95,33 +96,12 @@ function zxid(value: number): string {
   return `e${Math.floor(value / 0x1_0000_0000)}:${value % 0x1_0000_0000}`
 }
 
-const RESOURCES = ['?', 'any', 'topic', 'group', 'cluster', 'transactional-id', 'delegation-token', 'user']
-const OPERATIONS = [
-  '?',
-  'any',
-  'all',
-  'read',
-  'write',
-  'create',
-  'delete',
-  'alter',
-  'describe',
-  'cluster-action',
-  'describe-configs',
-  'alter-configs',
-  'idempotent-write',
-  'create-tokens',
-  'describe-tokens',
-]
-const PREFIXED = 4
-const DENY = 2
-
 /** `ACLs of topic orders: allow User:old write` */
 export function describeAcls({ resourceType, resourceName, patternType, acls }: Events['acl.known']): string {
-  const name = patternType === PREFIXED ? `${resourceName}*` : resourceName
+  const name = patternType === ACL_PREFIXED ? `${resourceName}*` : resourceName
   const rules = acls.map(({ principal, host, operation, permissionType }) => {
-    const rule = `${permissionType === DENY ? 'deny' : 'allow'} ${principal} ${OPERATIONS[operation] ?? '?'}`
+    const rule = `${permissionType === ACL_DENY ? 'deny' : 'allow'} ${principal} ${ACL_OPERATIONS[operation] ?? '?'}`
     return host === '*' ? rule : `${rule} from ${host}`
   })
-  return `ACLs of ${RESOURCES[resourceType] ?? '?'} ${name}: ${rules.length === 0 ? 'none' : rules.join(', ')}`
+  return `ACLs of ${ACL_RESOURCE_TYPES[resourceType] ?? '?'} ${name}: ${rules.length === 0 ? 'none' : rules.join(', ')}`
 }

@@ -11,31 +11,13 @@
  * own. Who a client is, and who may do everything, is configured. Without an authorizer nothing is watched.
  */
 
+import { ACL_DENY, ACL_OPERATIONS, ACL_PREFIXED, ACL_RESOURCE_TYPES } from '../kernel/acl-names.js'
 import type { EventOf, EventType, TraceEvent } from '../kernel/events.js'
 import { type NodeName, parsePartition } from '../kernel/names.js'
 import type { Offset } from '../kernel/units.js'
 import { Findings } from './findings.js'
 import type { AccessPromises, Oracle, OracleReport } from './oracle.js'
 
-/** Kafka's codes. */
-const TYPES: Readonly<Record<string, number>> = { topic: 2, group: 3, cluster: 4, 'transactional-id': 5 }
-const OPERATIONS: readonly string[] = [
-  'unknown',
-  'any',
-  'all',
-  'read',
-  'write',
-  'create',
-  'delete',
-  'alter',
-  'describe',
-  'cluster-action',
-  'describe-configs',
-  'alter-configs',
-  'idempotent-write',
-]
-const PREFIXED = 4
-const DENY = 2
 /** What allows DESCRIBE and DESCRIBE_CONFIGS besides themselves. */
 const IMPLYING: Readonly<Record<string, readonly string[]>> = {
   describe: ['read', 'write', 'delete', 'alter'],
@@ -278,13 +260,13 @@ export class Authorisation implements Oracle {
     let isKnown = false
     let isAllowed = false
     for (const acl of acls.values()) {
-      if (acl.resourceType !== TYPES[type] || !isAbout(acl, name)) continue
+      if (ACL_RESOURCE_TYPES[acl.resourceType] !== type || !isAbout(acl, name)) continue
       isKnown = true
       if (acl.principal !== principal && acl.principal !== 'User:*') continue
       if (acl.host !== client && acl.host !== '*') continue
-      const what = OPERATIONS[acl.operation] ?? ''
-      if (acl.permissionType === DENY && (what === 'all' || what === operation)) return false
-      if (acl.permissionType !== DENY && accepted.includes(what)) isAllowed = true
+      const what = ACL_OPERATIONS[acl.operation] ?? ''
+      if (acl.permissionType === ACL_DENY && (what === 'all' || what === operation)) return false
+      if (acl.permissionType !== ACL_DENY && accepted.includes(what)) isAllowed = true
     }
     return isKnown ? isAllowed : this.#access.everyoneWhereNone
   }
@@ -304,6 +286,6 @@ interface ProduceBody {
 }
 
 function isAbout({ patternType, resourceName }: Acl, name: string): boolean {
-  if (patternType === PREFIXED) return name.startsWith(resourceName)
+  if (patternType === ACL_PREFIXED) return name.startsWith(resourceName)
   return resourceName === name || resourceName === '*'
 }

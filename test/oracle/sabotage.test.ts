@@ -17,7 +17,7 @@ import { StandardAuthorizer } from '../../sim/kraft/metadata/standard-authorizer
 import { PartitionLog } from '../../sim/log/partition-log.js'
 import { ProducerStateManager } from '../../sim/log/producer-state-manager.js'
 import { ORACLE_NAMES } from '../../sim/oracle/oracle-names.js'
-import { run, sabotaged, sabotagedGetter, type Reports } from './saboteur.js'
+import { expectViolated, run, sabotaged, sabotagedGetter, type Reports } from './saboteur.js'
 
 const story = (steps: string, { acks = 'all', until = '60s', client = '' } = {}): string => `
 version: 1
@@ -86,12 +86,6 @@ const STORIES = {
 
 function withoutPartitionChanges<B extends MetadataBatch>(batch: B): B {
   return { ...batch, records: batch.records.filter((record) => record.type !== 'PartitionChangeRecord') }
-}
-
-function expectViolated(reports: Reports, name: string): void {
-  const report = reports[name]
-  expect(report?.verdict, name).toBe('fail')
-  expect(report?.violations[0]?.evidence.length, `evidence of ${name}`).toBeGreaterThan(0)
 }
 
 describe('the sound cluster', () => {

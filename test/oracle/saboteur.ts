@@ -5,6 +5,7 @@
  * runs a small scenario and gives the oracles' reports by name. The unbroken twin of every run is in `sound`.
  */
 
+import { expect } from 'vitest'
 import type { OracleReport } from '../../sim/oracle/oracle.js'
 import { readYaml } from '../../sim/scenario/load.js'
 import { runScenario } from '../../sim/scenario/run.js'
@@ -14,6 +15,15 @@ export type Reports = Readonly<Record<string, OracleReport>>
 export function run(yaml: string, seed = 1): Reports {
   const result = runScenario(readYaml(yaml, 'sabotage.yaml'), { seed })
   return Object.fromEntries(result.oracles.map((report) => [report.name, report]))
+}
+
+/** The oracle has failed, with evidence; one of its violations says `message`. */
+export function expectViolated(reports: Reports, name: string, message = /./): void {
+  const report = reports[name]
+  expect(report?.verdict, name).toBe('fail')
+  const [first] = report?.violations ?? []
+  expect(first?.evidence.length, `evidence of ${name}`).toBeGreaterThan(0)
+  expect(report?.violations.map((violation) => violation.message).join('\n')).toMatch(message)
 }
 
 /** Runs `body` while `Owner.prototype[name]` is what `make` makes of it. */

@@ -18,7 +18,7 @@ import { Leader } from '../../sim/zookeeper/quorum/leader.js'
 import { ServerConnection } from '../../sim/zookeeper/server/client-connections.js'
 import { CommitProcessor } from '../../sim/zookeeper/server/commit-processor.js'
 import { DataTree } from '../../sim/zookeeper/tree/data-tree.js'
-import { run, sabotaged, type Reports } from './saboteur.js'
+import { expectViolated, run, sabotaged, type Reports } from './saboteur.js'
 
 const story = (steps: string, until = '30s'): string => `
 version: 1
@@ -55,14 +55,6 @@ run: { until: 6s, settle: 30s }
 `
 
 const STORIES = { QUIET, BROKER_KILLED, CONTROLLERS_KILLED, TWO_PRINCIPALS }
-
-function expectViolated(reports: Reports, name: string, message = /./): void {
-  const report = reports[name]
-  expect(report?.verdict, name).toBe('fail')
-  const [first] = report?.violations ?? []
-  expect(first?.evidence.length, `evidence of ${name}`).toBeGreaterThan(0)
-  expect(report?.violations.map((violation) => violation.message).join('\n')).toMatch(message)
-}
 
 describe('the sound cluster in ZooKeeper mode', () => {
   it.each(Object.entries(STORIES))('breaks no promise: %s', (_, yaml) => {

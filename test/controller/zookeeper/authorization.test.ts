@@ -2,22 +2,13 @@
 
 import { describe, expect, it } from 'vitest'
 import type { Requester } from '../../../sim/kraft/metadata/request-authorizer.js'
-import type { Apis } from '../../../sim/wire/apis.js'
+import type { Apis, ForwardableApi } from '../../../sim/wire/apis.js'
 import { errorName } from '../../../sim/wire/errors.js'
 import { ZERO_UUID } from '../../../sim/wire/uuid.js'
 import { authorizerOf } from '../../kraft/metadata/acls.js'
 import { ControllerLab } from './controller-lab.js'
 
-type AdminApi =
-  | 'CreateTopics'
-  | 'DeleteTopics'
-  | 'CreatePartitions'
-  | 'ElectLeaders'
-  | 'AlterConfigs'
-  | 'IncrementalAlterConfigs'
-  | 'AlterPartitionReassignments'
-  | 'ListPartitionReassignments'
-  | 'UpdateFeatures'
+type AdminApi = Exclude<ForwardableApi, 'UnregisterBroker' | 'DescribeQuorum' | 'CreateAcls' | 'DeleteAcls'>
 
 const creation = (name: string) => ({ name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] })
 const resource = (resourceType: number, resourceName: string) => ({ resourceType, resourceName, configs: [] })
